@@ -1,0 +1,78 @@
+/*
+ * compact.h - rewriting tables: flushing memtables, choosing a compaction, running it.
+ *
+ * What may be dropped: a version, when a newer one of its key is visible to the same snapshots; a
+ * deletion or range tombstone, when nothing older of its keys can be left in a lower level.
+ *
+ * `snapshots` must hold every sequence that a reader may later read at through the new tables: the
+ * live snapshots, collected while no memtable of the job was still being written. Readers that hold
+ * the old tables need not be in it.
+ *
+ * Threads: one flush and one compaction may run at a time, on any threads.
+ * Errors:  a failed or stopped job has removed what files of its own it could; those left are not
+ *          in any manifest and go at the next open. NX_ECANCELED when should_stop said so.
+ */
+#ifndef STORAGE_COMPACT_H
+#define STORAGE_COMPACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nexadb/io.h>
+
+#include "storage/levels.h"
+#include "storage/memtable.h"
+
+struct compact_env {
+    struct nx_io *io;
+    const char *dir;
+    struct cache *cache;
+    struct table_options table;
+    uint64_t table_bytes;
+    uint32_t fanout;
+    uint64_t (*new_number)(void *arg); /* a file number never used before */
+    bool (*should_stop)(void *arg);    /* asked once a block; may be NULL */
+    void *arg;
+    const uint64_t *snapshots; /* ascending */
+    size_t snapshot_count;
+};
+
+struct compact_result {
+    struct table *
+        *outputs; /* owned array of references, in key order; files and directory synced */
+    size_t count;
+    uint64_t read_bytes, written_bytes;
+};
+void compact_result_fini(struct compact_result *result);
+
+/* Write memtables, newest first, as one table for level 0; no output when they are empty. */
+enum nx_code flush_run(const struct compact_env *env, struct memtable *const *memtables,
+                       size_t count, struct compact_result *out, struct nx_err *err);
+
+struct compaction {
+    struct table **inputs; /* owned array, borrowed tables: level `from` first, then level `to` */
+    size_t count;
+    size_t from_count; /* the first ones, of level `from` */
+    unsigned from, to; /* equal when a level is rewritten in place */
+    bool is_move;      /* nothing to merge: the inputs may just change their level */
+};
+void compaction_fini(struct compaction *job);
+
+/* What the tree needs most. False when it needs nothing. `cursor` remembers per level where the
+ * last one ended (the caller's, NX_LEVELS empty buffers at first). */
+bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fanout,
+                  struct nx_buf *cursor, struct compaction *out);
+/* One step of bringing all of [begin, end] (empty: infinite) to the bottom; false when it is there.
+ */
+bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,
+                        struct compaction *out);
+/* How far above its goal the fullest level is: below 1.0 nothing is due. For pacing. */
+double compact_pressure(const struct levels *levels, uint64_t table_bytes, uint32_t fanout);
+
+/* Merge the inputs into new tables for level job->to. `levels` is what the job was picked from. */
+enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
+                         const struct compaction *job, struct compact_result *out,
+                         struct nx_err *err);
+
+#endif
