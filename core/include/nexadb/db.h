@@ -37,6 +37,13 @@ NX_API enum nx_code nx_db_open(const char *dir, const struct nx_db_options *opti
 NX_API enum nx_code nx_db_close(struct nx_db *db, struct nx_err *err);
 NX_API struct nx_engine *nx_db_engine(struct nx_db *db);
 NX_API struct nx_io *nx_db_io(struct nx_db *db);
+/* A folder for files that are worth nothing after the process: emptied at open. Borrowed. */
+NX_API const char *nx_db_spill_dir(const struct nx_db *db);
+/*
+ * Read everything and check that it fits together: documents, their nodes, names, counters, data.
+ * NX_ECORRUPT names the first violation. Each reads one picture; writers are not held up.
+ */
+NX_API enum nx_code nx_db_verify(struct nx_db *db, struct nx_err *err);
 
 /* --- who and how of a change ------------------------------------------------------------------ */
 
@@ -104,7 +111,7 @@ NX_API enum nx_code nx_db_collection_make(struct nx_db *db, const char *path, si
 /* Path of a directory from the root, without a leading slash; "" for the root. Appended. */
 NX_API enum nx_code nx_db_path(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                struct nx_buf *out, struct nx_err *err);
-/* Every collection, at any depth, in path order. Return false from `fn` to stop. */
+/* Every collection, at any depth, in the order of their paths compared name by name. Return false from `fn` to stop. */
 typedef bool (*nx_collection_fn)(void *arg, const char *path, const struct nx_attr *attr,
                                  uint64_t documents);
 NX_API enum nx_code nx_db_each_collection(struct nx_db *db, const struct nx_snapshot *snapshot,
@@ -130,7 +137,8 @@ NX_API enum nx_code nx_db_unlink(struct nx_db *db, nx_ino parent, const char *na
 /* NX_ENOTEMPTY when it holds anything. */
 NX_API enum nx_code nx_db_rmdir(struct nx_db *db, nx_ino parent, const char *name, size_t name_len,
                                 const struct nx_change *change, struct nx_err *err);
-/* Drop a directory with all that is in it, in O(1): the space comes back in the background. */
+/* Drop a directory with all that is in it, at the cost of the directories in it, whatever the number of
+ * documents and files: the space comes back in the background. */
 NX_API enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *change,
                                struct nx_err *err);
 
@@ -139,7 +147,9 @@ enum { NX_RENAME_NOREPLACE = 1, NX_RENAME_EXCHANGE = 2 };
  * Rename within and across directories, replacing as rename(2) does. A plain file renamed onto a
  * document's name is parsed and becomes the document, keeping the replaced document's number when there
  * is one (NX_EJSON and the other document errors otherwise, and nothing changes); a document renamed to
- * a plain name becomes a plain file of its text.
+ * a plain name becomes a plain file of its text, with a new number. A directory keeps all that is in it;
+ * NX_EXDEV when its `*.json` files would have to become documents, or its documents plain files, because
+ * it crosses the border between collections and plain directories: copy it and remove the original.
  */
 NX_API enum nx_code nx_db_rename(struct nx_db *db, nx_ino from_parent, const char *from,
                                  size_t from_len, nx_ino to_parent, const char *to, size_t to_len,
@@ -168,7 +178,8 @@ struct nx_dirent {
     struct nx_attr attr; /* complete */
     uint64_t cookie;     /* nx_dir_seek(cookie) stands after this entry; 1 to 2^63 - 1; survives deletions */
 };
-/* `documents_only` passes plain entries over. Reads one picture of the directory. */
+/* `documents_only` passes plain entries over. Reads one picture of the directory, taken at the open or,
+ * without `snapshot`, at the last nx_dir_seek to 0, which begins again. */
 NX_API enum nx_code nx_dir_open(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                 bool documents_only, struct nx_dir **out, struct nx_err *err);
 NX_API void nx_dir_close(struct nx_dir *dir);

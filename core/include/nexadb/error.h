@@ -48,6 +48,7 @@
     X(NX_EPRECONDITION, "precondition_failed", "a precondition does not hold")                     \
     X(NX_EBUSY, "busy", "in use")                                                                  \
     X(NX_ELOCKED, "locked", "the data directory is in use by another process")                     \
+    X(NX_EXDEV, "cross_device", "cannot be moved in one step: copy it and remove the original")    \
     X(NX_ENODATA, "no_data", "no data")                                                            \
     X(NX_EUNSUPPORTED, "unsupported", "not supported")                                             \
     X(NX_ECLOSED, "closed", "closed")                                                              \
