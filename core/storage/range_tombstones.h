@@ -36,7 +36,8 @@ enum nx_code range_tombstones_add_all(struct range_tombstones *set,
 /* Sort and cut. Afterwards it is immutable. */
 enum nx_code range_tombstones_seal(struct range_tombstones *set, struct nx_err *err);
 
-size_t range_tombstones_count(const struct range_tombstones *set); /* fragments */
+size_t range_tombstones_count(const struct range_tombstones *set); /* fragments; NULL has none */
+size_t range_tombstones_raw_count(const struct range_tombstones *set); /* ranges added */
 const struct range_fragment *range_tombstones_at(const struct range_tombstones *set, size_t i);
 /* Index of the first fragment whose end lies after `key`; the count when none. */
 size_t range_tombstones_find(const struct range_tombstones *set, struct nx_slice key);
