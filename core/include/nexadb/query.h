@@ -113,4 +113,23 @@ NX_API enum nx_code nx_query_delete(struct nx_db *db, nx_ino collection, struct 
 NX_API enum nx_code nx_query_matches(struct nx_slice filter, struct nx_slice doc, bool *out,
                                      struct nx_err *err);
 
+/* --- the operators, for help and documentation ------------------------------------------------ */
+
+enum nx_operator_kind {
+    NX_OPERATOR_FILTER,
+    NX_OPERATOR_PROJECTION,
+    NX_OPERATOR_UPDATE,
+    NX_OPERATOR_STAGE,
+    NX_OPERATOR_EXPRESSION,
+    NX_OPERATOR_ACCUMULATOR,
+};
+struct nx_operator {
+    const char *name; /* "$gt" */
+    enum nx_operator_kind kind;
+    const char *help; /* a phrase */
+};
+typedef void (*nx_operator_fn)(void *arg, const struct nx_operator *op);
+/* Every operator there is, family by family. */
+NX_API void nx_query_each_operator(nx_operator_fn fn, void *arg);
+
 #endif
