@@ -19,6 +19,7 @@ MAY_SEE = {
     "core/vector": {"base", "doc", "storage", "vector"},
     "core/store": {"base", "doc", "storage", "index", "vector", "store"},
     "core/query": {"base", "doc", "index", "vector", "store", "query"},
+    "core/transfer": {"base", "doc", "store", "transfer"},
     "fs": {"fs"},
     "daemon": {"fs", "daemon"},
 }
