@@ -22,7 +22,8 @@ enum nx_lock_rank {
     NX_RANK_STORE_COUNTER,
     NX_RANK_STORE_EVENTS,
     NX_RANK_QUERY,
-    NX_RANK_ENGINE_COMPACT,  /* one compaction or flush at a time; I/O under it */
+    NX_RANK_ENGINE_COMPACT,  /* one compaction at a time, one flush at a time; I/O under it */
+    NX_RANK_ENGINE_MANIFEST, /* order of manifest edits; I/O under it */
     NX_RANK_ENGINE_COMMIT,   /* order of commits; log writes under it */
     NX_RANK_ENGINE_SYNC,
     NX_RANK_ENGINE_STATE,    /* memtables, version, snapshots; no I/O */

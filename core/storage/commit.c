@@ -1,0 +1,308 @@
+/*
+ * commit.c - committing: one frame in the log a group, then the memtable, then visible.
+ *
+ *     submit -> queue -> [commit lock] log -> memtable -> visible -> done   (buffered)
+ *                                                           \-> sync.c      (sync)
+ *
+ * A caller pushes its request onto a lock-free stack and takes the commit lock. Whoever gets it
+ * first commits everything on the stack as one group, so callers that queued up behind it mostly
+ * find theirs done. No thread is handed anything and nothing is allocated on the buffered path.
+ */
+#include <stdlib.h>
+
+#include "storage/engine.h"
+
+enum { GROUP_BYTES = 16 << 20, GROUP_REQUESTS = 1024 };
+
+struct commit_request {
+    struct commit_request *next;
+    const struct nx_batch *batch;
+    struct nx_err *err;
+    uint64_t position; /* behind it in the log */
+    enum nx_code result;
+    _Atomic bool is_done; /* release: the group's leader does not touch it any more */
+};
+
+/* --- rotation --------------------------------------------------------------------------------- */
+
+enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+{
+    struct tree_memtable mark = {position, engine->sequence};
+    struct memtable *fresh;
+    struct tree *tree, *old;
+
+    if (memtable_is_empty(engine->active))
+        return NX_OK;
+    fresh = memtable_new(engine->options.memtable_bytes);
+    if (!fresh)
+        return nx_fail_nomem(err);
+    nx_mutex_lock(&engine->state_mu);
+    old = engine->tree;
+    tree = tree_with_memtable(old, fresh, &mark);
+    if (tree) {
+        engine->tree = tree;
+        engine->active = fresh;
+    }
+    nx_cond_signal(&engine->flush_wake);
+    nx_mutex_unlock(&engine->state_mu);
+    memtable_unref(fresh); /* the tree has it */
+    if (!tree)
+        return nx_fail_nomem(err);
+    tree_unref(old);
+    return NX_OK;
+}
+
+static bool is_full(const struct nx_engine *engine, const struct memtable *memtable)
+{
+    return memtable_bytes(memtable) >= engine->options.memtable_bytes;
+}
+
+static bool can_rotate(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
+{
+    return engine->tree->count <= IMMUTABLE_MAX &&
+           engine->tree->version->levels.level[0].count < LEVEL0_STOP_TABLES;
+}
+
+static bool has_room(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
+{
+    return !is_full(engine, engine->tree->memtables[0]) || can_rotate(engine) ||
+           engine->background.code != NX_OK; /* then a commit fails rather than waits */
+}
+
+/* NX_EBUSY when there is no room. */
+static enum nx_code make_room(struct nx_engine *engine, struct nx_err *err)
+    NX_REQUIRES(engine->commit_mu)
+{
+    bool can;
+
+    if (!is_full(engine, engine->active))
+        return NX_OK;
+    nx_mutex_lock(&engine->state_mu);
+    can = can_rotate(engine);
+    nx_mutex_unlock(&engine->state_mu);
+    if (!can)
+        return nx_fail(err, NX_EBUSY, "the memtables are full");
+    return engine_rotate(engine, wal_end(engine->wal), err);
+}
+
+/* --- a group ---------------------------------------------------------------------------------- */
+
+static struct commit_request *take_queue(struct nx_engine *engine)
+{
+    /* Acquire: pairs with the push, whose request we read. */
+    struct commit_request *stack =
+        atomic_exchange_explicit(&engine->queue, NULL, memory_order_acquire);
+    struct commit_request *oldest = NULL;
+
+    while (stack) {
+        struct commit_request *next = stack->next;
+
+        stack->next = oldest;
+        oldest = stack;
+        stack = next;
+    }
+    return oldest;
+}
+
+static enum nx_code reserve_parts(struct nx_engine *engine, struct nx_err *err)
+    NX_REQUIRES(engine->commit_mu)
+{
+    if (engine->parts_cap)
+        return NX_OK;
+    engine->parts = malloc(GROUP_REQUESTS * sizeof *engine->parts);
+    if (!engine->parts)
+        return nx_fail_nomem(err);
+    engine->parts_cap = GROUP_REQUESTS;
+    return NX_OK;
+}
+
+/* How many requests from `first` on make one frame; their bytes are in engine->parts. */
+static size_t gather(struct nx_engine *engine, struct commit_request *first, uint64_t *changes)
+    NX_REQUIRES(engine->commit_mu)
+{
+    size_t count = 0, bytes = 0;
+
+    *changes = 0;
+    for (struct commit_request *r = first; r && count < engine->parts_cap; r = r->next) {
+        if (count && bytes + r->batch->bytes.len > GROUP_BYTES)
+            break;
+        engine->parts[count++] = nx_buf_slice(&r->batch->bytes);
+        bytes += r->batch->bytes.len;
+        *changes += r->batch->count;
+    }
+    return count;
+}
+
+/* The log has the group: if memory runs out now, memory and log differ until the next open. */
+static enum nx_code apply(struct nx_engine *engine, struct commit_request *first, size_t count,
+                          struct nx_err *err) NX_REQUIRES(engine->commit_mu)
+{
+    struct nx_err why = NX_ERR_INIT;
+    uint64_t sequence = engine->sequence + 1;
+
+    for (struct commit_request *r = first; count > 0; r = r->next, count--) {
+        enum nx_code rc = batch_apply(nx_buf_slice(&r->batch->bytes), r->batch->count, sequence,
+                                      engine->active, &why);
+
+        if (rc != NX_OK) {
+            engine_set_background(engine, &why, true);
+            return nx_fail(err, rc, "%s", why.message);
+        }
+        sequence += r->batch->count;
+    }
+    engine->sequence = sequence - 1;
+    /* Release: who reads at this sequence finds all of it in the memtables (I1). */
+    atomic_store_explicit(&engine->visible, engine->sequence, memory_order_release);
+    return NX_OK;
+}
+
+static enum nx_code write_group(struct nx_engine *engine, struct commit_request *first,
+                                size_t *count, struct nx_err *err) NX_REQUIRES(engine->commit_mu)
+{
+    enum nx_code rc = engine_background(engine, err);
+    uint64_t changes;
+
+    *count = 1;
+    if (rc == NX_OK)
+        rc = make_room(engine, err);
+    if (rc == NX_OK)
+        rc = reserve_parts(engine, err);
+    if (rc != NX_OK)
+        return rc;
+    *count = gather(engine, first, &changes);
+    if (changes > UINT32_MAX || engine->sequence + changes > SEQUENCE_MAX)
+        return nx_fail(err, NX_ETOOBIG, "%llu changes at once", (unsigned long long)changes);
+    if (changes)
+        rc = wal_append(engine->wal, engine->sequence + 1, (uint32_t)changes, engine->parts, *count,
+                        err);
+    if (rc == NX_OK)
+        rc = apply(engine, first, *count, err);
+    return rc;
+}
+
+static void finish(struct nx_engine *engine, struct commit_request *request, enum nx_code result,
+                   const struct nx_err *why)
+{
+    request->result = result;
+    request->position = wal_end(engine->wal);
+    if (result != NX_OK && request->err)
+        *request->err = *why;
+    /* Release: publishes the result; the request is its owner's again. */
+    atomic_store_explicit(&request->is_done, true, memory_order_release);
+}
+
+static void commit_queued(struct nx_engine *engine) NX_REQUIRES(engine->commit_mu)
+{
+    struct commit_request *first = take_queue(engine);
+
+    while (first) {
+        struct nx_err why = NX_ERR_INIT;
+        size_t count;
+        enum nx_code rc = write_group(engine, first, &count, &why);
+
+        for (; count > 0; count--) {
+            struct commit_request *next = first->next; /* not ours to read once it is done */
+
+            finish(engine, first, rc, &why);
+            first = next;
+        }
+    }
+}
+
+static void push(struct nx_engine *engine, struct commit_request *request)
+{
+    request->next = atomic_load_explicit(&engine->queue, memory_order_relaxed);
+    /* Release: the leader that takes the stack sees the whole request. */
+    while (!atomic_compare_exchange_weak_explicit(&engine->queue, &request->next, request,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+}
+
+static enum nx_code commit_once(struct nx_engine *engine, const struct nx_batch *batch,
+                                uint64_t *position, struct nx_err *err)
+{
+    struct commit_request request = {.batch = batch, .err = err};
+
+    push(engine, &request);
+    nx_mutex_lock(&engine->commit_mu);
+    /* The lock's last holder may have done it; otherwise it is on the stack, and nobody else can
+     * take it while we hold the lock. */
+    if (!atomic_load_explicit(&request.is_done, memory_order_acquire))
+        commit_queued(engine);
+    nx_mutex_unlock(&engine->commit_mu);
+    *position = request.position;
+    return request.result;
+}
+
+/* --- waiting for room ------------------------------------------------------------------------- */
+
+static void wait_for_room(struct nx_engine *engine)
+{
+    uint64_t start = engine->io->ops->monotonic_ns(engine->io);
+
+    nx_mutex_lock(&engine->state_mu);
+    while (!has_room(engine))
+        nx_cond_wait(&engine->state_changed, &engine->state_mu);
+    nx_mutex_unlock(&engine->state_mu);
+    atomic_fetch_add_explicit(&engine->counters.stall_ns,
+                              engine->io->ops->monotonic_ns(engine->io) - start,
+                              memory_order_relaxed);
+}
+
+void nx_engine_when_writable(struct nx_engine *engine, nx_commit_fn done, void *arg)
+{
+    struct waiter *waiter = malloc(sizeof *waiter);
+    struct nx_err err = NX_ERR_INIT;
+    bool now;
+
+    nx_mutex_lock(&engine->state_mu);
+    now = has_room(engine);
+    if (!now && waiter) {
+        *waiter = (struct waiter){.next = engine->room_waiters, .done = done, .arg = arg};
+        engine->room_waiters = waiter;
+    }
+    nx_mutex_unlock(&engine->state_mu);
+    if (!now && waiter)
+        return;
+    free(waiter);
+    if (!now)
+        nx_fail_nomem(&err);
+    done(arg, now ? NULL : &err);
+}
+
+void engine_wake_room(struct nx_engine *engine)
+{
+    struct waiter *waiters = NULL;
+
+    nx_mutex_lock(&engine->state_mu);
+    nx_cond_broadcast(&engine->state_changed);
+    if (has_room(engine)) {
+        waiters = engine->room_waiters;
+        engine->room_waiters = NULL;
+    }
+    nx_mutex_unlock(&engine->state_mu);
+    while (waiters) {
+        struct waiter *next = waiters->next;
+
+        waiters->done(waiters->arg, NULL);
+        free(waiters);
+        waiters = next;
+    }
+}
+
+enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batch, bool nowait,
+                           uint64_t *position, struct nx_err *err)
+{
+    enum nx_code rc;
+
+    if (engine->options.read_only)
+        return nx_fail(err, NX_EROFS, "'%s' is open for reading only", engine->dir);
+    while ((rc = commit_once(engine, batch, position, err)) == NX_EBUSY && !nowait)
+        wait_for_room(engine);
+    if (rc != NX_OK)
+        return rc;
+    atomic_fetch_add_explicit(&engine->counters.commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&engine->counters.commit_bytes, batch->bytes.len,
+                              memory_order_relaxed);
+    return NX_OK;
+}

@@ -1,0 +1,179 @@
+/*
+ * compaction.c - the thread that keeps the levels in shape, and compaction on request.
+ */
+#include <stdlib.h>
+
+#include "storage/engine.h"
+#include "storage/view.h"
+
+enum { RETRY_MS = 1000 };
+
+static bool should_stop(void *arg)
+{
+    struct nx_engine *engine = arg;
+
+    return atomic_load_explicit(&engine->is_closing, memory_order_relaxed);
+}
+
+static void remove_tables(struct nx_engine *engine, const struct compaction *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        uint64_t number = table_props(job->inputs[i])->number;
+        struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+        char name[TABLE_NAME_BYTES];
+
+        table_name(number, name);
+        if (nx_buf_printf(&path, "%s/%s", engine->dir, name) == NX_OK &&
+            nx_buf_append_byte(&path, 0) == NX_OK)
+            engine->io->ops->remove(engine->io, (const char *)path.data, NULL);
+    }
+}
+
+static void count_job(struct nx_engine *engine, const struct compact_result *result)
+{
+    struct engine_counters *counters = &engine->counters;
+
+    atomic_fetch_add_explicit(&counters->compactions, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->compaction_read_bytes, result->read_bytes,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->compaction_written_bytes, result->written_bytes,
+                              memory_order_relaxed);
+}
+
+static enum nx_code move_tables(struct nx_engine *engine, const struct compaction *job,
+                                struct nx_err *err)
+{
+    struct version_change change = {.removed = job->inputs,
+                                    .removed_count = job->count,
+                                    .added = job->inputs,
+                                    .added_count = job->count,
+                                    .level = job->to};
+
+    return engine_install(engine, &change, 0, err);
+}
+
+static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *levels,
+                                 const struct compaction *job, struct nx_err *err)
+{
+    struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct compact_result result = {0};
+    struct compact_env env;
+    enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
+
+    env.should_stop = should_stop;
+    if (rc == NX_OK)
+        rc = compact_run(&env, levels, job, &result, err);
+    if (rc == NX_OK) {
+        struct version_change change = {.removed = job->inputs,
+                                        .removed_count = job->count,
+                                        .added = result.outputs,
+                                        .added_count = result.count,
+                                        .level = job->to};
+
+        rc = engine_install(engine, &change, 0, err);
+    }
+    if (rc == NX_OK) {
+        remove_tables(engine, job); /* durably replaced (I8); readers have them open */
+        count_job(engine, &result);
+    }
+    compact_result_fini(&result);
+    return rc;
+}
+
+static enum nx_code run_job(struct nx_engine *engine, const struct levels *levels,
+                            const struct compaction *job, struct nx_err *err)
+{
+    enum nx_code rc =
+        job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
+
+    engine_wake_room(engine);
+    return rc;
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+/* One step; *idle when the tree needs nothing. */
+static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx_err *err)
+{
+    struct compaction job;
+    struct read_view view;
+    enum nx_code rc = NX_OK;
+
+    nx_mutex_lock(&engine->compact_mu);
+    read_view_acquire(engine, NULL, &view);
+    *idle = !compact_pick(view.levels, engine->options.table_bytes, engine->options.level_fanout,
+                          engine->compact_cursor, &job);
+    if (!*idle) {
+        rc = run_job(engine, view.levels, &job, err);
+        compaction_fini(&job);
+    }
+    read_view_release(&view);
+    nx_mutex_unlock(&engine->compact_mu);
+    return rc;
+}
+
+/* Wait until the tables have changed since `*seen`, or a while after a failure; false when it is
+ * time to end. */
+static bool next_round(struct nx_engine *engine, bool idle, bool has_failed, uint64_t *seen)
+{
+    bool go_on;
+
+    nx_mutex_lock(&engine->state_mu);
+    if (has_failed && !atomic_load(&engine->is_closing))
+        nx_cond_wait_ms(&engine->compact_wake, &engine->state_mu, RETRY_MS);
+    while (idle && *seen == engine->table_changes && !atomic_load(&engine->is_closing))
+        nx_cond_wait(&engine->compact_wake, &engine->state_mu);
+    *seen = engine->table_changes;
+    go_on = !atomic_load(&engine->is_closing);
+    nx_mutex_unlock(&engine->state_mu);
+    return go_on;
+}
+
+/* A full disk may get room again, so only damage stops commits for good. */
+void engine_compact_thread(void *arg)
+{
+    struct nx_engine *engine = arg;
+    enum nx_code rc = NX_OK;
+    uint64_t seen = 0;
+    bool idle = false;
+
+    while (next_round(engine, idle, rc != NX_OK, &seen)) {
+        struct nx_err err = NX_ERR_INIT;
+
+        rc = compact_once(engine, &idle, &err);
+        if (rc == NX_ECORRUPT)
+            engine_set_background(engine, &err, true);
+    }
+}
+
+/* --- on request ------------------------------------------------------------------------------- */
+
+static enum nx_code compact_range_once(struct nx_engine *engine, struct nx_slice begin,
+                                       struct nx_slice end, bool *done, struct nx_err *err)
+{
+    struct compaction job;
+    struct read_view view;
+    enum nx_code rc = NX_OK;
+
+    nx_mutex_lock(&engine->compact_mu);
+    read_view_acquire(engine, NULL, &view);
+    *done = !compact_pick_range(view.levels, begin, end, &job);
+    if (!*done) {
+        rc = run_job(engine, view.levels, &job, err);
+        compaction_fini(&job);
+    }
+    read_view_release(&view);
+    nx_mutex_unlock(&engine->compact_mu);
+    return rc;
+}
+
+enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin, struct nx_slice end,
+                               struct nx_err *err)
+{
+    enum nx_code rc = nx_engine_flush(engine, err);
+    bool done = false;
+
+    while (rc == NX_OK && !done)
+        rc = compact_range_once(engine, begin, end, &done, err);
+    return rc;
+}

@@ -1,0 +1,148 @@
+/*
+ * engine.h - the inside of struct nx_engine, for the files that implement it.
+ *
+ *     commit.c      batches -> log -> memtable -> visible            (commit lock)
+ *     sync.c        log -> disk, and the acknowledgements            (sync thread)
+ *     flush.c       memtables -> tables of level 0                   (flush thread)
+ *     compaction.c  tables -> tables                                 (compaction thread)
+ *     view.c get.c  what a read sees                                 (any thread)
+ *     recover.c     directory -> all of the above, before any thread runs
+ *
+ * The numbered invariants are in README.md.
+ */
+#ifndef STORAGE_ENGINE_H
+#define STORAGE_ENGINE_H
+
+#include <stdatomic.h>
+
+#include <nexadb/engine.h>
+
+#include "base/lock.h"
+#include "storage/batch.h"
+#include "storage/compact.h"
+#include "storage/manifest.h"
+#include "storage/tree.h"
+#include "storage/wal.h"
+
+enum {
+    IMMUTABLE_MAX = 2,      /* full memtables that wait for their flush before commits wait too */
+    LEVEL0_STOP_TABLES = 24 /* commits wait while level 0 has more */
+};
+
+struct nx_snapshot {
+    struct nx_engine *engine;
+    uint64_t sequence;
+    struct nx_snapshot *older, *newer; /* guarded by engine->state_mu */
+};
+
+struct commit_request;
+
+/* Someone who waits for the disk or for room. */
+struct waiter {
+    struct waiter *next;
+    uint64_t position; /* of the log */
+    nx_commit_fn done;
+    void *arg;
+};
+
+struct engine_counters {
+    _Atomic uint64_t commits, commit_bytes, syncs, flushes, compactions;
+    _Atomic uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes, stall_ns;
+};
+
+struct nx_engine {
+    struct nx_io *io; /* outlives us */
+    char *dir;        /* owned */
+    struct nx_engine_options options;
+    struct nx_dirlock *lock;
+    struct cache *cache;
+    struct wal *wal; /* NULL when read-only */
+    struct engine_counters counters;
+
+    _Atomic(struct commit_request *) queue; /* release: a request is complete before it is here */
+    struct nx_mutex commit_mu;              /* order of commits; log writes under it */
+    uint64_t sequence;                      /* guarded by commit_mu; the last given out */
+    struct memtable *active;                /* guarded by commit_mu; the tree's first */
+    struct nx_slice *parts;                 /* guarded by commit_mu; owned, of one group */
+    size_t parts_cap;                       /* guarded by commit_mu */
+    _Atomic uint64_t visible; /* release: every change up to here is in the memtables */
+
+    struct nx_mutex sync_mu;
+    struct nx_cond sync_wake;
+    struct waiter *sync_waiters, **sync_last; /* guarded by sync_mu; oldest first */
+    bool sync_stop;                           /* guarded by sync_mu */
+    struct nx_thread *sync_thread;
+
+    struct nx_mutex state_mu;     /* no I/O under it */
+    struct nx_cond flush_wake;    /* there is something to flush, or to end */
+    struct nx_cond compact_wake;  /* likewise to compact */
+    struct nx_cond state_changed; /* a flush or compaction ended, or failed */
+    struct tree *tree;            /* guarded by state_mu */
+    struct nx_snapshot *newest_snapshot, *oldest_snapshot; /* guarded by state_mu */
+    uint64_t snapshot_count;                               /* guarded by state_mu */
+    uint64_t flushed_sequence;   /* guarded by state_mu; in durable tables */
+    uint64_t table_changes;      /* guarded by state_mu; how often the version was replaced */
+    uint64_t flush_failures;     /* guarded by state_mu */
+    struct nx_err background;    /* guarded by state_mu; code NX_OK: none */
+    bool background_is_final;    /* guarded by state_mu; only a reopen helps */
+    struct waiter *room_waiters; /* guarded by state_mu */
+    _Atomic bool has_background_error;
+    _Atomic bool is_closing;
+
+    struct nx_mutex manifest_mu;
+    struct manifest *manifest;               /* guarded by manifest_mu; NULL when read-only */
+    struct version *version;                 /* guarded by manifest_mu; the tree's */
+    _Atomic uint64_t next_table;             /* number of the next table file */
+    struct nx_mutex compact_mu;              /* one compaction at a time */
+    struct nx_buf compact_cursor[NX_LEVELS]; /* guarded by compact_mu */
+    struct nx_thread *flush_thread, *compact_thread;
+};
+
+/* --- commit.c --------------------------------------------------------------------------------- */
+
+/* Log and apply `batch`; *position is behind it in the log. NX_EBUSY only when `nowait`. */
+enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batch, bool nowait,
+                           uint64_t *position, struct nx_err *err);
+/* Close the active memtable, if it holds anything, whatever waits already. The log up to
+ * `position` is in it and the older ones. */
+enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+    NX_REQUIRES(engine->commit_mu);
+/* Everyone who waits for room looks again. */
+void engine_wake_room(struct nx_engine *engine);
+
+/* --- sync.c ----------------------------------------------------------------------------------- */
+
+void engine_sync_thread(void *arg);
+
+/* --- flush.c ---------------------------------------------------------------------------------- */
+
+void engine_flush_thread(void *arg);
+/* Close the active memtable and wait until it and the older ones are in tables. */
+enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err);
+/* What a flush or compaction works with. *env borrows `snapshots`. */
+enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapshots,
+                                struct compact_env *env, struct nx_err *err);
+
+/* --- compaction.c ----------------------------------------------------------------------------- */
+
+void engine_compact_thread(void *arg);
+
+/* --- install.c -------------------------------------------------------------------------------- */
+
+/* Make a change of the tables durable, then current; `flushed` memtables leave with it. */
+enum nx_code engine_install(struct nx_engine *engine, const struct version_change *change,
+                            size_t flushed, struct nx_err *err);
+
+/* --- engine.c --------------------------------------------------------------------------------- */
+
+/* Commits fail with `why` until it is cleared; for good when `is_final`. */
+void engine_set_background(struct nx_engine *engine, const struct nx_err *why, bool is_final);
+void engine_clear_background(struct nx_engine *engine);
+enum nx_code engine_background(struct nx_engine *engine, struct nx_err *err);
+
+/* --- recover.c -------------------------------------------------------------------------------- */
+
+/* Read what the directory holds, or make it; leaves tree, log and manifest in place. */
+enum nx_code engine_recover(struct nx_engine *engine, struct nx_err *err);
+
+#endif

@@ -1,0 +1,194 @@
+/*
+ * flush.c - writing full memtables to level 0.
+ *
+ * A failed flush loses nothing: the memtables stay readable and the log keeps their changes.
+ * Commits then fail with its error, and the thread tries again every RETRY_MS until the disk has
+ * recovered.
+ */
+#include <stdlib.h>
+
+#include "storage/engine.h"
+
+enum { RETRY_MS = 250 };
+
+static uint64_t new_number(void *arg)
+{
+    struct nx_engine *engine = arg;
+
+    return atomic_fetch_add(&engine->next_table, 1);
+}
+
+static enum nx_code collect_snapshots(struct nx_engine *engine, struct nx_buf *out,
+                                      struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    nx_mutex_lock(&engine->state_mu);
+    for (struct nx_snapshot *s = engine->oldest_snapshot; s && rc == NX_OK; s = s->newer)
+        rc = nx_buf_append(out, &s->sequence, sizeof s->sequence);
+    nx_mutex_unlock(&engine->state_mu);
+    return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
+}
+
+enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapshots,
+                                struct compact_env *env, struct nx_err *err)
+{
+    const struct nx_engine_options *options = &engine->options;
+    enum nx_code rc = collect_snapshots(engine, snapshots, err); /* I3 */
+
+    *env = (struct compact_env){
+        .io = engine->io,
+        .dir = engine->dir,
+        .cache = engine->cache,
+        .table = {.block_bytes = options->block_bytes,
+                  .bloom_bits_per_key = options->bloom_bits_per_key,
+                  .compression = options->compression},
+        .table_bytes = options->table_bytes,
+        .fanout = options->level_fanout,
+        .new_number = new_number,
+        .arg = engine,
+        .snapshots = (const uint64_t *)(const void *)snapshots->data,
+        .snapshot_count = snapshots->len / sizeof(uint64_t),
+    };
+    return rc;
+}
+
+/* --- one flush -------------------------------------------------------------------------------- */
+
+static enum nx_code flush_memtables(struct nx_engine *engine, const struct tree *tree,
+                                    struct nx_err *err)
+{
+    struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    size_t count = tree->count - 1; /* the first is still being written */
+    struct compact_result result = {0};
+    struct compact_env env;
+    enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
+
+    if (rc == NX_OK)
+        rc = flush_run(&env, tree->memtables + 1, count, &result, err);
+    if (rc == NX_OK) {
+        struct version_change change = {
+            .added = result.outputs, .added_count = result.count, .level = 0};
+
+        rc = engine_install(engine, &change, count, err);
+    }
+    if (rc == NX_OK) {
+        atomic_fetch_add_explicit(&engine->counters.flushes, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&engine->counters.flush_bytes, result.written_bytes,
+                                  memory_order_relaxed);
+    }
+    compact_result_fini(&result);
+    return rc;
+}
+
+static struct tree *pin_tree(struct nx_engine *engine)
+{
+    struct tree *tree;
+
+    nx_mutex_lock(&engine->state_mu);
+    tree = tree_ref(engine->tree);
+    nx_mutex_unlock(&engine->state_mu);
+    return tree;
+}
+
+static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
+{
+    struct tree *tree = pin_tree(engine);
+    enum nx_code rc = NX_OK;
+
+    if (tree->count > 1)
+        rc = flush_memtables(engine, tree, err);
+    tree_unref(tree);
+    return rc;
+}
+
+static void report(struct nx_engine *engine, enum nx_code rc, const struct nx_err *err)
+{
+    if (rc == NX_OK)
+        engine_clear_background(engine);
+    else
+        engine_set_background(engine, err, rc == NX_ECORRUPT);
+    nx_mutex_lock(&engine->state_mu);
+    if (rc != NX_OK)
+        engine->flush_failures++;
+    nx_cond_signal(&engine->compact_wake);
+    nx_mutex_unlock(&engine->state_mu);
+    engine_wake_room(engine);
+}
+
+/* Wait for work, a while after a failure; false when it is time to end. */
+static bool next_flush(struct nx_engine *engine, bool has_failed)
+{
+    bool go_on;
+
+    nx_mutex_lock(&engine->state_mu);
+    if (has_failed && !atomic_load(&engine->is_closing))
+        nx_cond_wait_ms(&engine->flush_wake, &engine->state_mu, RETRY_MS);
+    while (engine->tree->count == 1 && !atomic_load(&engine->is_closing))
+        nx_cond_wait(&engine->flush_wake, &engine->state_mu);
+    go_on = !atomic_load(&engine->is_closing);
+    nx_mutex_unlock(&engine->state_mu);
+    return go_on;
+}
+
+void engine_flush_thread(void *arg)
+{
+    struct nx_engine *engine = arg;
+    enum nx_code rc = NX_OK;
+
+    while (next_flush(engine, rc != NX_OK)) {
+        struct nx_err err = NX_ERR_INIT;
+
+        rc = flush_once(engine, &err);
+        report(engine, rc, &err);
+    }
+}
+
+/* --- waiting for one -------------------------------------------------------------------------- */
+
+/* Until everything up to `sequence` is in tables, or a flush that began after now has failed. */
+static enum nx_code await_flush(struct nx_engine *engine, uint64_t sequence, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+    uint64_t failures;
+
+    nx_mutex_lock(&engine->state_mu);
+    failures = engine->flush_failures;
+    while (engine->flushed_sequence < sequence && rc == NX_OK) {
+        if (engine->flush_failures != failures || engine->background_is_final) {
+            rc = engine->background.code != NX_OK ? engine->background.code : NX_EIO;
+            if (err)
+                *err = engine->background;
+        } else {
+            nx_cond_wait(&engine->state_changed, &engine->state_mu);
+        }
+    }
+    nx_mutex_unlock(&engine->state_mu);
+    return rc;
+}
+
+enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
+{
+    uint64_t sequence, position;
+    enum nx_code rc;
+
+    nx_mutex_lock(&engine->commit_mu);
+    rc = wal_leave_failed(engine->wal, err);
+    position = wal_end(engine->wal);
+    sequence = engine->sequence;
+    if (rc == NX_OK)
+        rc = engine_rotate(engine, position, err);
+    nx_mutex_unlock(&engine->commit_mu);
+    if (rc == NX_OK)
+        rc = await_flush(engine, sequence, err);
+    if (rc == NX_OK)
+        wal_set_safe(engine->wal, position);
+    return rc;
+}
+
+enum nx_code nx_engine_flush(struct nx_engine *engine, struct nx_err *err)
+{
+    if (engine->options.read_only)
+        return nx_fail(err, NX_EROFS, "'%s' is open for reading only", engine->dir);
+    return engine_flush_all(engine, err);
+}

@@ -1,0 +1,120 @@
+/*
+ * install.c - changing which tables there are: durable first, then current (I8).
+ */
+#include <stdlib.h>
+
+#include "storage/engine.h"
+
+/* The oldest memtables' mark tells what is in tables once they are. */
+static struct tree_memtable flushed_mark(struct nx_engine *engine, size_t flushed)
+{
+    struct tree_memtable mark = {0};
+
+    nx_mutex_lock(&engine->state_mu);
+    if (flushed)
+        mark = engine->tree->marks[engine->tree->count - flushed];
+    nx_mutex_unlock(&engine->state_mu);
+    return mark;
+}
+
+static enum nx_code apply_edit(struct nx_engine *engine, const struct version_change *change,
+                               const struct tree_memtable *mark, uint64_t log_start,
+                               struct nx_err *err) NX_REQUIRES(engine->manifest_mu)
+{
+    struct manifest_table *added = calloc(change->added_count + 1, sizeof *added);
+    uint64_t *removed = calloc(change->removed_count + 1, sizeof *removed);
+    struct manifest_edit edit = {.next_number = atomic_load(&engine->next_table),
+                                 .flushed_sequence = mark->sequence,
+                                 .log_start = log_start,
+                                 .added = added,
+                                 .added_count = change->added_count,
+                                 .removed = removed,
+                                 .removed_count = change->removed_count};
+    enum nx_code rc = added && removed ? NX_OK : nx_fail_nomem(err);
+
+    for (size_t i = 0; rc == NX_OK && i < change->added_count; i++) {
+        const struct table_props *props = table_props(change->added[i]);
+
+        added[i] = (struct manifest_table){props->number, props->file_bytes, change->level};
+    }
+    for (size_t i = 0; rc == NX_OK && i < change->removed_count; i++)
+        removed[i] = table_props(change->removed[i])->number;
+    if (rc == NX_OK)
+        rc = manifest_apply(engine->manifest, &edit, err);
+    free(added);
+    free(removed);
+    return rc;
+}
+
+static enum nx_code swap_tree(struct nx_engine *engine, struct version *version, size_t flushed,
+                              const struct tree_memtable *mark, struct nx_err *err)
+{
+    struct tree *tree, *old;
+
+    nx_mutex_lock(&engine->state_mu);
+    old = engine->tree;
+    tree = tree_with_version(old, version, flushed);
+    if (tree) {
+        engine->tree = tree;
+        engine->table_changes++;
+        if (flushed)
+            engine->flushed_sequence = mark->sequence;
+    }
+    nx_mutex_unlock(&engine->state_mu);
+    if (!tree)
+        return nx_fail_nomem(err);
+    tree_unref(old);
+    return NX_OK;
+}
+
+static enum nx_code install(struct nx_engine *engine, const struct version_change *change,
+                            size_t flushed, const struct tree_memtable *mark, uint64_t log_start,
+                            struct nx_err *err) NX_REQUIRES(engine->manifest_mu)
+{
+    struct version *version;
+    enum nx_code rc;
+
+    /* Only holders of manifest_mu replace the version: it can be read without the state lock. */
+    rc = version_derive(engine->version, change, &version, err);
+    if (rc == NX_OK)
+        rc = apply_edit(engine, change, mark, log_start, err);
+    if (rc == NX_OK) {
+        rc = swap_tree(engine, version, flushed, mark, err);
+        if (rc != NX_OK) /* the manifest is ahead of us */
+            engine_set_background(engine, err, true);
+    }
+    if (rc != NX_OK) {
+        version_unref(version);
+        return rc;
+    }
+    version_unref(engine->version);
+    engine->version = version;
+    return NX_OK;
+}
+
+enum nx_code engine_install(struct nx_engine *engine, const struct version_change *change,
+                            size_t flushed, struct nx_err *err)
+{
+    struct tree_memtable mark = flushed_mark(engine, flushed);
+    uint64_t log_start = 0;
+    struct nx_err own = NX_ERR_INIT;
+    enum nx_code rc;
+
+    /* The segment the log will start with must be found by the next open: its header has to be on
+     * disk first. When it cannot be synced, the log just keeps its old start. */
+    if (flushed && wal_sync(engine->wal, NULL) == NX_OK)
+        log_start = wal_first_needed(engine->wal, mark.log_position);
+    nx_mutex_lock(&engine->manifest_mu);
+    rc = install(engine, change, flushed, &mark, log_start, &own);
+    nx_mutex_unlock(&engine->manifest_mu);
+    if (rc != NX_OK) {
+        if (err)
+            *err = own;
+        return rc;
+    }
+    if (flushed)
+        wal_set_safe(engine->wal, mark.log_position);
+    if (log_start)
+        wal_remove_before(engine->wal, log_start);
+    return NX_OK;
+}

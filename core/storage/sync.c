@@ -1,0 +1,199 @@
+/*
+ * sync.c - making commits durable and telling those who wait.
+ *
+ * One thread syncs the log. While it waits for the disk newcomers gather, and the next sync serves
+ * them all: that is the group commit. Between syncs it wakes every sync_interval_ms, which bounds
+ * what a power loss takes from buffered commits. When the log cannot make something durable,
+ * because a datasync failed (I5) or because it was replayed from a log that was not closed (I6),
+ * everything goes into tables instead.
+ */
+#include <stdlib.h>
+
+#include "storage/engine.h"
+
+static bool is_durable(const struct nx_engine *engine, uint64_t position)
+{
+    return wal_durable(engine->wal) >= position;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static void enqueue(struct nx_engine *engine, struct waiter *waiter)
+{
+    waiter->next = NULL;
+    nx_mutex_lock(&engine->sync_mu);
+    *engine->sync_last = waiter;
+    engine->sync_last = &waiter->next;
+    nx_cond_signal(&engine->sync_wake);
+    nx_mutex_unlock(&engine->sync_mu);
+}
+
+static void await_async(struct nx_engine *engine, uint64_t position, nx_commit_fn done, void *arg,
+                        struct waiter *waiter)
+{
+    if (is_durable(engine, position)) {
+        free(waiter);
+        done(arg, NULL);
+        return;
+    }
+    *waiter = (struct waiter){.position = position, .done = done, .arg = arg};
+    enqueue(engine, waiter);
+}
+
+/* A thread that waits for its own completion. */
+struct parked {
+    struct nx_mutex mu;
+    struct nx_cond cond;
+    bool is_done;    /* guarded by mu */
+    enum nx_code rc; /* guarded by mu */
+    struct nx_err *err;
+};
+
+static void unpark(void *arg, const struct nx_err *error)
+{
+    struct parked *parked = arg;
+
+    nx_mutex_lock(&parked->mu);
+    parked->is_done = true;
+    parked->rc = error ? error->code : NX_OK;
+    if (error && parked->err)
+        *parked->err = *error;
+    nx_cond_signal(&parked->cond);
+    nx_mutex_unlock(&parked->mu);
+}
+
+static enum nx_code await(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+{
+    struct waiter *waiter;
+    struct parked parked = {.err = err};
+
+    if (is_durable(engine, position))
+        return NX_OK;
+    waiter = malloc(sizeof *waiter);
+    if (!waiter)
+        return nx_fail_nomem(err);
+    nx_mutex_init(&parked.mu, NX_RANK_LEAF);
+    nx_cond_init(&parked.cond);
+    await_async(engine, position, unpark, &parked, waiter);
+    nx_mutex_lock(&parked.mu);
+    while (!parked.is_done)
+        nx_cond_wait(&parked.cond, &parked.mu);
+    nx_mutex_unlock(&parked.mu);
+    nx_cond_fini(&parked.cond);
+    nx_mutex_fini(&parked.mu);
+    return parked.rc;
+}
+
+/* --- the public calls ------------------------------------------------------------------------- */
+
+enum nx_code nx_engine_commit(struct nx_engine *engine, const struct nx_batch *batch,
+                              enum nx_durability durability, struct nx_err *err)
+{
+    uint64_t position;
+    enum nx_code rc = engine_commit(engine, batch, false, &position, err);
+
+    if (rc == NX_OK && durability == NX_SYNC)
+        rc = await(engine, position, err);
+    return rc;
+}
+
+enum nx_code nx_engine_submit(struct nx_engine *engine, const struct nx_batch *batch,
+                              enum nx_durability durability, bool nowait, nx_commit_fn done,
+                              void *arg, struct nx_err *err)
+{
+    struct waiter *waiter = durability == NX_SYNC ? malloc(sizeof *waiter) : NULL;
+    uint64_t position;
+    enum nx_code rc;
+
+    if (durability == NX_SYNC && !waiter)
+        return nx_fail_nomem(err);
+    rc = engine_commit(engine, batch, nowait, &position, err);
+    if (rc != NX_OK) {
+        free(waiter);
+        return rc;
+    }
+    if (waiter)
+        await_async(engine, position, done, arg, waiter);
+    else
+        done(arg, NULL);
+    return NX_OK;
+}
+
+void nx_engine_sync_async(struct nx_engine *engine, nx_commit_fn done, void *arg)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct waiter *waiter;
+
+    if (engine->options.read_only) {
+        done(arg, NULL);
+        return;
+    }
+    waiter = malloc(sizeof *waiter);
+    if (!waiter) {
+        nx_fail_nomem(&err);
+        done(arg, &err);
+        return;
+    }
+    await_async(engine, wal_end(engine->wal), done, arg, waiter);
+}
+
+enum nx_code nx_engine_sync(struct nx_engine *engine, struct nx_err *err)
+{
+    return engine->options.read_only ? NX_OK : await(engine, wal_end(engine->wal), err);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static enum nx_code make_durable(struct nx_engine *engine, struct nx_err *err)
+{
+    enum nx_code rc = wal_sync(engine->wal, err);
+
+    atomic_fetch_add_explicit(&engine->counters.syncs, 1, memory_order_relaxed);
+    if (rc == NX_OK && !wal_needs_flush(engine->wal))
+        return NX_OK;
+    return engine_flush_all(engine, err);
+}
+
+/* The list, when someone waits or the interval is over; false when it is time to end. */
+static bool next_round(struct nx_engine *engine, struct waiter **out)
+{
+    bool go_on;
+
+    nx_mutex_lock(&engine->sync_mu);
+    if (!engine->sync_waiters && !engine->sync_stop)
+        nx_cond_wait_ms(&engine->sync_wake, &engine->sync_mu, engine->options.sync_interval_ms);
+    *out = engine->sync_waiters;
+    engine->sync_waiters = NULL;
+    engine->sync_last = &engine->sync_waiters;
+    go_on = !engine->sync_stop || *out;
+    nx_mutex_unlock(&engine->sync_mu);
+    return go_on;
+}
+
+static void complete(struct waiter *waiters, const struct nx_err *error)
+{
+    while (waiters) {
+        struct waiter *next = waiters->next;
+
+        waiters->done(waiters->arg, error);
+        free(waiters);
+        waiters = next;
+    }
+}
+
+void engine_sync_thread(void *arg)
+{
+    struct nx_engine *engine = arg;
+    struct waiter *waiters;
+
+    while (next_round(engine, &waiters)) {
+        struct nx_err err = NX_ERR_INIT;
+        enum nx_code rc = NX_OK;
+
+        /* An end read now is not before any waiter's: they took theirs before they queued. */
+        if (!is_durable(engine, wal_end(engine->wal)))
+            rc = make_durable(engine, &err);
+        complete(waiters, rc == NX_OK ? NULL : &err);
+        wal_prepare(engine->wal);
+    }
+}

@@ -1,0 +1,85 @@
+/*
+ * view.c - pinning what a read sees, and snapshots.
+ *
+ * The tree is pinned before the sequence is read (I2): everything a compaction dropped from this
+ * tree's tables had been replaced by then, by a version that this sequence can see.
+ */
+#include "storage/view.h"
+
+#include <stdlib.h>
+
+#include "storage/engine.h"
+
+void read_view_acquire(struct nx_engine *engine, const struct nx_snapshot *snapshot,
+                       struct read_view *out)
+{
+    struct tree *tree;
+
+    nx_mutex_lock(&engine->state_mu);
+    tree = tree_ref(engine->tree);
+    nx_mutex_unlock(&engine->state_mu);
+    *out = (struct read_view){
+        .engine = engine,
+        .tree = tree,
+        .memtables = tree->memtables,
+        .memtable_count = tree->count,
+        .levels = &tree->version->levels,
+        /* Acquire: all changes up to it are in the memtables (I1). */
+        .sequence = snapshot ? snapshot->sequence
+                             : atomic_load_explicit(&engine->visible, memory_order_acquire),
+    };
+}
+
+void read_view_release(struct read_view *view)
+{
+    tree_unref(view->tree);
+    view->tree = NULL;
+}
+
+struct nx_snapshot *nx_snapshot_take(struct nx_engine *engine)
+{
+    struct nx_snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+    if (!snapshot)
+        return NULL;
+    snapshot->engine = engine;
+    nx_mutex_lock(&engine->state_mu);
+    /* Under the lock, so that a flush or compaction that reads the list later sees us in it, and
+     * one that read it before kept every version this sequence can see (I3). */
+    snapshot->sequence = atomic_load_explicit(&engine->visible, memory_order_acquire);
+    snapshot->older = engine->newest_snapshot;
+    if (snapshot->older)
+        snapshot->older->newer = snapshot;
+    else
+        engine->oldest_snapshot = snapshot;
+    engine->newest_snapshot = snapshot;
+    engine->snapshot_count++;
+    nx_mutex_unlock(&engine->state_mu);
+    return snapshot;
+}
+
+void nx_snapshot_release(struct nx_snapshot *snapshot)
+{
+    struct nx_engine *engine;
+
+    if (!snapshot)
+        return;
+    engine = snapshot->engine;
+    nx_mutex_lock(&engine->state_mu);
+    if (snapshot->older)
+        snapshot->older->newer = snapshot->newer;
+    else
+        engine->oldest_snapshot = snapshot->newer;
+    if (snapshot->newer)
+        snapshot->newer->older = snapshot->older;
+    else
+        engine->newest_snapshot = snapshot->older;
+    engine->snapshot_count--;
+    nx_mutex_unlock(&engine->state_mu);
+    free(snapshot);
+}
+
+uint64_t nx_snapshot_sequence(const struct nx_snapshot *snapshot)
+{
+    return snapshot->sequence;
+}

@@ -1,0 +1,598 @@
+/*
+ * wal.c - appending to the log and syncing it.
+ *
+ * The appending thread alone knows the current segment and its offset; `end` publishes how far it
+ * got. A sync reads `end` first, then syncs every file that was not, oldest first, and publishes
+ * `durable`. A segment whose datasync failed is lost (I5): the kernel may have dropped its dirty
+ * pages and called them clean, so it is never synced again, and `durable` stops in front of it
+ * until the changes have been written to tables.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "storage/wal_segment.h"
+
+enum { BUFFER_KEPT_BYTES = 1 << 20 };
+
+struct segment {
+    struct wal_segment_info info; /* end_offset: guarded by wal->mu, set when it is left */
+    uint64_t capacity;
+    struct nx_file *file; /* owned; NULL once it needs no sync any more */
+    bool is_lost;         /* guarded by wal->mu; a datasync failed */
+    bool is_left;         /* guarded by wal->mu; nothing is appended any more */
+    unsigned refs;        /* guarded by wal->mu */
+};
+
+struct wal {
+    struct nx_io *io; /* outlives us */
+    char *dir;        /* owned */
+    uint8_t uuid[16];
+    uint64_t segment_bytes;
+
+    /* the appending thread's */
+    struct segment *current;
+    uint64_t offset;
+    uint64_t hash;     /* of the last frame */
+    uint64_t sequence; /* of the last change */
+    uint64_t seed;
+    struct nx_buf buffer;
+
+    _Atomic bool must_switch;    /* a write or sync of the current segment failed */
+    _Atomic uint64_t end;        /* release: the bytes before it are written */
+    _Atomic uint64_t durable;    /* release: the bytes before it are on disk */
+    _Atomic uint64_t safe_until; /* in tables */
+    _Atomic uint64_t lost_until; /* the log cannot make anything before this durable */
+
+    struct nx_mutex sync_mu; /* one sync at a time; I/O under it */
+    struct nx_mutex mu;
+    struct segment **segments; /* guarded by mu; owned array, oldest first, the last is current */
+    size_t count, cap;         /* guarded by mu */
+    struct segment *spare;     /* guarded by mu; created, no header yet */
+    bool is_preparing;         /* guarded by mu */
+    uint64_t last_number;      /* guarded by mu; the highest ever used */
+};
+
+void wal_tail_fini(struct wal_tail *tail)
+{
+    free(tail->segments);
+    *tail = WAL_TAIL_INIT;
+}
+
+/* --- segment files ---------------------------------------------------------------------------- */
+
+static void segment_free(struct segment *segment)
+{
+    if (!segment)
+        return;
+    if (segment->file)
+        segment->file->ops->close(segment->file);
+    free(segment);
+}
+
+static void segment_unref(struct wal *wal, struct segment *segment)
+{
+    bool is_last;
+
+    nx_mutex_lock(&wal->mu);
+    is_last = --segment->refs == 0;
+    nx_mutex_unlock(&wal->mu);
+    if (is_last)
+        segment_free(segment);
+}
+
+static void remove_file(struct wal *wal, uint64_t number)
+{
+    struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    char name[WAL_NAME_BYTES];
+
+    wal_name(number, name);
+    if (storage_path(&path, wal->dir, name, NULL) == NX_OK)
+        wal->io->ops->remove(wal->io, (const char *)path.data, NULL); /* or at the next open */
+}
+
+/* The name is durable and the space reserved before the first byte is written. */
+static enum nx_code create_file(struct wal *wal, struct segment *segment, struct nx_err *err)
+{
+    struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    char name[WAL_NAME_BYTES];
+    enum nx_code rc;
+
+    wal_name(segment->info.number, name);
+    rc = storage_path(&path, wal->dir, name, err);
+    if (rc == NX_OK)
+        rc =
+            wal->io->ops->open(wal->io, (const char *)path.data,
+                               NX_OPEN_WRITE | NX_OPEN_CREATE | NX_OPEN_TRUNC, &segment->file, err);
+    if (rc != NX_OK)
+        return rc;
+    rc = segment->file->ops->allocate(segment->file, segment->capacity, err);
+    if (rc == NX_OK)
+        rc = wal->io->ops->sync_dir(wal->io, wal->dir, err);
+    if (rc != NX_OK)
+        remove_file(wal, segment->info.number);
+    return rc;
+}
+
+static enum nx_code segment_create(struct wal *wal, uint64_t capacity, struct segment **out,
+                                   struct nx_err *err)
+{
+    struct segment *segment = calloc(1, sizeof *segment);
+    enum nx_code rc;
+
+    *out = NULL;
+    if (!segment)
+        return nx_fail_nomem(err);
+    segment->refs = 1;
+    segment->capacity = capacity;
+    nx_mutex_lock(&wal->mu);
+    segment->info.number = ++wal->last_number;
+    nx_mutex_unlock(&wal->mu);
+    rc = create_file(wal, segment, err);
+    if (rc != NX_OK) {
+        segment_free(segment);
+        return rc;
+    }
+    *out = segment;
+    return NX_OK;
+}
+
+static enum nx_code write_header(struct wal *wal, struct segment *segment, struct nx_err *err)
+{
+    const struct segment *previous = wal->current;
+    uint8_t block[WAL_HEADER_BYTES];
+    struct wal_header header = {
+        .number = segment->info.number,
+        .base = segment->info.base,
+        .sequence = wal->sequence,
+        .previous_number = previous ? previous->info.number : 0,
+        .previous_end = previous ? wal->offset : 0,
+        .previous_hash = wal->hash,
+    };
+
+    wal_header_encode(block, &header, wal->uuid);
+    return segment->file->ops->pwrite(segment->file, 0, block, sizeof block, err);
+}
+
+/* --- switching segments ----------------------------------------------------------------------- */
+
+static struct segment *take_spare(struct wal *wal, uint64_t capacity)
+{
+    struct segment *spare;
+
+    nx_mutex_lock(&wal->mu);
+    spare = wal->spare && wal->spare->capacity >= capacity ? wal->spare : NULL;
+    if (spare)
+        wal->spare = NULL;
+    nx_mutex_unlock(&wal->mu);
+    return spare;
+}
+
+static enum nx_code grow_list(struct wal *wal, struct nx_err *err) NX_REQUIRES(wal->mu)
+{
+    size_t cap = wal->cap ? wal->cap * 2 : 8;
+    struct segment **list;
+
+    if (wal->count < wal->cap)
+        return NX_OK;
+    list = realloc(wal->segments, cap * sizeof(struct segment *));
+    if (!list)
+        return nx_fail_nomem(err);
+    wal->segments = list;
+    wal->cap = cap;
+    return NX_OK;
+}
+
+static void raise_to(_Atomic uint64_t *value, uint64_t least)
+{
+    uint64_t now = atomic_load(value);
+
+    while (now < least && !atomic_compare_exchange_weak(value, &now, least))
+        ;
+}
+
+/* The current segment is left where it ends and `segment` takes its place. */
+static enum nx_code adopt(struct wal *wal, struct segment *segment, struct nx_err *err)
+{
+    enum nx_code rc;
+
+    nx_mutex_lock(&wal->mu);
+    rc = grow_list(wal, err);
+    if (rc == NX_OK) {
+        if (wal->current) {
+            wal->current->info.end_offset = wal->offset;
+            wal->current->is_left = true;
+            if (wal->current->is_lost)
+                atomic_store(&wal->lost_until, segment->info.base);
+        }
+        wal->segments[wal->count++] = segment;
+        atomic_store(&wal->must_switch, false);
+    }
+    nx_mutex_unlock(&wal->mu);
+    return rc;
+}
+
+static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err *err)
+{
+    uint64_t capacity = WAL_HEADER_BYTES + need;
+    struct segment *segment;
+    enum nx_code rc = NX_OK;
+
+    if (capacity < wal->segment_bytes)
+        capacity = wal->segment_bytes;
+    segment = take_spare(wal, capacity);
+    if (!segment)
+        rc = segment_create(wal, capacity, &segment, err);
+    if (rc != NX_OK)
+        return rc;
+    segment->info.base = atomic_load(&wal->end);
+    rc = write_header(wal, segment, err);
+    if (rc == NX_OK)
+        rc = adopt(wal, segment, err);
+    if (rc != NX_OK) {
+        remove_file(wal, segment->info.number);
+        segment_free(segment);
+        return rc;
+    }
+    wal->current = segment;
+    wal->offset = WAL_HEADER_BYTES;
+    wal->seed = frame_seed(wal->uuid, segment->info.number, WAL_SEED_KIND);
+    /* Release: a sync that reads this end finds the segment in the list. */
+    atomic_store_explicit(&wal->end, segment->info.base + wal->offset, memory_order_release);
+    return NX_OK;
+}
+
+enum nx_code wal_leave_failed(struct wal *wal, struct nx_err *err)
+{
+    return atomic_load(&wal->must_switch) ? switch_segment(wal, 0, err) : NX_OK;
+}
+
+void wal_prepare(struct wal *wal)
+{
+    struct segment *segment = NULL;
+    uint64_t used;
+    bool is_due;
+
+    nx_mutex_lock(&wal->mu);
+    used = atomic_load(&wal->end) - wal->segments[wal->count - 1]->info.base;
+    is_due = !wal->spare && !wal->is_preparing && used > wal->segment_bytes / 2;
+    wal->is_preparing = wal->is_preparing || is_due;
+    nx_mutex_unlock(&wal->mu);
+    if (!is_due)
+        return;
+    segment_create(wal, wal->segment_bytes, &segment, NULL);
+    nx_mutex_lock(&wal->mu);
+    wal->spare = segment;
+    wal->is_preparing = false;
+    nx_mutex_unlock(&wal->mu);
+}
+
+/* --- appending -------------------------------------------------------------------------------- */
+
+static enum nx_code fill_buffer(struct wal *wal, const struct nx_slice *parts, size_t part_count,
+                                size_t length, struct nx_err *err)
+{
+    nx_buf_clear(&wal->buffer);
+    if (nx_buf_reserve(&wal->buffer, (size_t)frame_bytes((uint32_t)length)) != NX_OK)
+        return nx_fail_nomem(err);
+    wal->buffer.len = FRAME_HEADER_BYTES;
+    for (size_t i = 0; i < part_count; i++)
+        nx_buf_append(&wal->buffer, parts[i].data, parts[i].len); /* reserved above */
+    return NX_OK;
+}
+
+static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx_slice *parts,
+                           size_t part_count, struct nx_err *err)
+{
+    uint64_t need = frame_bytes(frame->length);
+    enum nx_code rc = fill_buffer(wal, parts, part_count, frame->length, err);
+
+    if (rc == NX_OK &&
+        (atomic_load(&wal->must_switch) || wal->offset + need > wal->current->capacity))
+        rc = switch_segment(wal, need, err);
+    if (rc != NX_OK)
+        return rc;
+    frame->file = (uint32_t)wal->current->info.number;
+    frame->durable = wal_durable(wal);
+    frame->previous = wal->hash;
+    frame_seal(wal->buffer.data, frame, wal->seed);
+    rc = wal->current->file->ops->pwrite(wal->current->file, wal->offset, wal->buffer.data,
+                                         (size_t)need, err);
+    if (rc != NX_OK) {
+        atomic_store(&wal->must_switch, true); /* what is there now is anybody's guess */
+        return rc;
+    }
+    wal->hash = frame->hash;
+    wal->offset += need;
+    /* Release: who reads this end may count on the bytes before it. */
+    atomic_store_explicit(&wal->end, wal->current->info.base + wal->offset, memory_order_release);
+    return NX_OK;
+}
+
+enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
+                        const struct nx_slice *parts, size_t part_count, struct nx_err *err)
+{
+    struct frame frame = {.sequence = sequence, .count = count};
+    uint64_t length = 0;
+    enum nx_code rc;
+
+    for (size_t i = 0; i < part_count; i++)
+        length += parts[i].len;
+    if (length > FRAME_PAYLOAD_MAX)
+        return nx_fail(err, NX_ETOOBIG, "%llu bytes of changes at once, the limit is %u",
+                       (unsigned long long)length, FRAME_PAYLOAD_MAX);
+    frame.length = (uint32_t)length;
+    rc = append(wal, &frame, parts, part_count, err);
+    if (rc == NX_OK)
+        wal->sequence = sequence + count - 1;
+    if (wal->buffer.cap > BUFFER_KEPT_BYTES)
+        nx_buf_fini(&wal->buffer);
+    return rc;
+}
+
+/* --- syncing ---------------------------------------------------------------------------------- */
+
+uint64_t wal_end(const struct wal *wal)
+{
+    return atomic_load_explicit(&wal->end, memory_order_acquire);
+}
+
+uint64_t wal_durable(const struct wal *wal)
+{
+    return atomic_load_explicit(&wal->durable, memory_order_acquire);
+}
+
+bool wal_needs_flush(const struct wal *wal)
+{
+    return atomic_load(&wal->safe_until) < atomic_load(&wal->lost_until);
+}
+
+void wal_set_safe(struct wal *wal, uint64_t position)
+{
+    raise_to(&wal->safe_until, position);
+    raise_to(&wal->durable, position);
+}
+
+/* The oldest segment that still has to be synced, referenced; NULL when there is none. */
+static struct segment *next_unsynced(struct wal *wal, uint64_t after)
+{
+    struct segment *found = NULL;
+
+    nx_mutex_lock(&wal->mu);
+    for (size_t i = 0; i < wal->count && !found; i++) {
+        struct segment *segment = wal->segments[i];
+
+        if (segment->info.number > after && segment->file && !segment->is_lost)
+            found = segment;
+    }
+    if (found)
+        found->refs++;
+    nx_mutex_unlock(&wal->mu);
+    return found;
+}
+
+/* A segment nothing is appended to any more needs its file no longer once it is synced. */
+static void mark_synced(struct wal *wal, struct segment *segment, bool was_left)
+{
+    struct nx_file *file = NULL;
+
+    nx_mutex_lock(&wal->mu);
+    if (was_left) {
+        file = segment->file;
+        segment->file = NULL;
+    }
+    nx_mutex_unlock(&wal->mu);
+    if (file)
+        file->ops->close(file);
+}
+
+/* I5 */
+static void mark_lost(struct wal *wal, struct segment *segment)
+{
+    nx_mutex_lock(&wal->mu);
+    segment->is_lost = true;
+    if (segment->is_left)
+        raise_to(&wal->lost_until, segment->info.base + segment->info.end_offset);
+    else {
+        atomic_store(&wal->must_switch, true);
+        atomic_store(&wal->lost_until, UINT64_MAX); /* how far is known once it is left */
+    }
+    nx_mutex_unlock(&wal->mu);
+}
+
+static enum nx_code sync_one(struct wal *wal, struct segment *segment, struct nx_err *err)
+{
+    enum nx_code rc;
+    bool was_left;
+
+    nx_mutex_lock(&wal->mu);
+    was_left = segment->is_left;
+    nx_mutex_unlock(&wal->mu);
+    rc = segment->file->ops->datasync(segment->file, err);
+    if (rc == NX_OK)
+        mark_synced(wal, segment, was_left);
+    else
+        mark_lost(wal, segment);
+    return rc;
+}
+
+enum nx_code wal_sync(struct wal *wal, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+    struct segment *segment;
+    uint64_t target, number = 0;
+
+    nx_mutex_lock(&wal->sync_mu);
+    target = wal_end(wal); /* before the files are looked at: they hold all of it */
+    while (rc == NX_OK && (segment = next_unsynced(wal, number)) != NULL) {
+        number = segment->info.number;
+        rc = sync_one(wal, segment, err);
+        segment_unref(wal, segment);
+    }
+    if (rc == NX_OK && !wal_needs_flush(wal))
+        raise_to(&wal->durable, target); /* I4 */
+    nx_mutex_unlock(&wal->sync_mu);
+    return rc;
+}
+
+/* --- old segments ----------------------------------------------------------------------------- */
+
+uint64_t wal_first_number(struct wal *wal)
+{
+    uint64_t number;
+
+    nx_mutex_lock(&wal->mu);
+    number = wal->segments[0]->info.number;
+    nx_mutex_unlock(&wal->mu);
+    return number;
+}
+
+uint64_t wal_first_needed(struct wal *wal, uint64_t position)
+{
+    uint64_t number;
+    size_t i = 0;
+
+    nx_mutex_lock(&wal->mu);
+    while (i + 1 < wal->count && wal->segments[i + 1]->info.base <= position)
+        i++;
+    number = wal->segments[i]->info.number;
+    nx_mutex_unlock(&wal->mu);
+    return number;
+}
+
+static struct segment *take_oldest_before(struct wal *wal, uint64_t number)
+{
+    struct segment *oldest = NULL;
+
+    nx_mutex_lock(&wal->mu);
+    if (wal->count > 1 && wal->segments[0]->info.number < number) {
+        oldest = wal->segments[0];
+        wal->count--;
+        memmove(wal->segments, wal->segments + 1, wal->count * sizeof(struct segment *));
+    }
+    nx_mutex_unlock(&wal->mu);
+    return oldest;
+}
+
+void wal_remove_before(struct wal *wal, uint64_t number)
+{
+    struct segment *segment;
+
+    while ((segment = take_oldest_before(wal, number)) != NULL) {
+        remove_file(wal, segment->info.number);
+        segment_unref(wal, segment);
+    }
+}
+
+uint64_t wal_bytes(struct wal *wal)
+{
+    uint64_t bytes = 0;
+
+    nx_mutex_lock(&wal->mu);
+    for (size_t i = 0; i < wal->count; i++)
+        bytes += wal->segments[i]->capacity;
+    nx_mutex_unlock(&wal->mu);
+    return bytes;
+}
+
+/* --- opening and closing ---------------------------------------------------------------------- */
+
+static enum nx_code adopt_tail(struct wal *wal, const struct wal_tail *tail, struct nx_err *err)
+    NX_NO_THREAD_SAFETY /* nobody else knows the log yet */
+{
+    for (size_t i = 0; i < tail->count; i++) {
+        struct segment *segment;
+
+        if (grow_list(wal, err) != NX_OK)
+            return NX_ENOMEM;
+        segment = calloc(1, sizeof *segment);
+        if (!segment)
+            return nx_fail_nomem(err);
+        segment->info = tail->segments[i];
+        segment->capacity = segment->info.end_offset;
+        segment->refs = 1;
+        segment->is_left = true;
+        wal->segments[wal->count++] = segment;
+    }
+    wal->current = tail->count ? wal->segments[tail->count - 1] : NULL;
+    wal->offset = tail->count ? tail->segments[tail->count - 1].end_offset : 0;
+    return NX_OK;
+}
+
+static enum nx_code init(struct wal *wal, const struct wal_tail *tail, struct nx_err *err)
+{
+    wal->hash = tail->hash;
+    wal->sequence = tail->sequence;
+    wal->last_number = tail->last_number;
+    atomic_init(&wal->end, tail->position);
+    atomic_init(&wal->durable, tail->closed ? tail->position : tail->durable);
+    atomic_init(&wal->lost_until, tail->closed ? 0 : tail->position); /* I6 */
+    return adopt_tail(wal, tail, err);
+}
+
+enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
+                      uint64_t segment_bytes, const struct wal_tail *tail, struct wal **out,
+                      struct nx_err *err)
+{
+    struct wal *wal = calloc(1, sizeof *wal);
+    enum nx_code rc;
+
+    *out = NULL;
+    if (!wal)
+        return nx_fail_nomem(err);
+    nx_mutex_init(&wal->sync_mu, NX_RANK_ENGINE_SYNC);
+    nx_mutex_init(&wal->mu, NX_RANK_LEAF);
+    wal->io = io;
+    wal->segment_bytes = segment_bytes;
+    memcpy(wal->uuid, uuid, sizeof wal->uuid);
+    wal->dir = strdup(dir);
+    rc = wal->dir ? init(wal, tail, err) : nx_fail_nomem(err);
+    if (rc == NX_OK)
+        rc = switch_segment(wal, 0, err);
+    if (rc != NX_OK) {
+        wal_abandon(wal);
+        return rc;
+    }
+    *out = wal;
+    return NX_OK;
+}
+
+void wal_abandon(struct wal *wal)
+{
+    if (!wal)
+        return;
+    for (size_t i = 0; i < wal->count; i++)
+        segment_free(wal->segments[i]);
+    segment_free(wal->spare);
+    free(wal->segments);
+    nx_buf_fini(&wal->buffer);
+    nx_mutex_fini(&wal->mu);
+    nx_mutex_fini(&wal->sync_mu);
+    free(wal->dir);
+    free(wal);
+}
+
+static enum nx_code append_close(struct wal *wal, struct nx_err *err)
+{
+    struct frame frame = {.flags = FRAME_CLOSE, .sequence = wal->sequence};
+    enum nx_code rc = append(wal, &frame, NULL, 0, err);
+
+    return rc == NX_OK ? wal_sync(wal, err) : rc;
+}
+
+enum nx_code wal_close(struct wal *wal, struct nx_err *err)
+{
+    enum nx_code rc;
+
+    if (!wal)
+        return NX_OK;
+    rc = wal_sync(wal, err);
+    /* A close mark vouches for all before it. */
+    if (rc == NX_OK && !wal_needs_flush(wal))
+        rc = append_close(wal, err);
+    if (wal->spare)
+        remove_file(wal, wal->spare->info.number);
+    wal_abandon(wal);
+    return rc;
+}

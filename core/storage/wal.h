@@ -1,0 +1,106 @@
+/*
+ * wal.h - the write-ahead log: numbered, preallocated segment files of chained frames.
+ *
+ * A position counts bytes from the first segment's start through all segments. Everything before
+ * wal_durable() is on stable storage, in the log or, once wal_set_safe() says so, in tables.
+ *
+ *     wal_open -> [wal_append]* -> full: the prepared next segment -> wal_remove_before
+ *                  |
+ *                  +-- a failed write:    the next append goes to a new segment
+ *                  +-- a failed datasync: the segment is lost; nothing in it or after it becomes
+ *                                         durable before wal_set_safe() passes its end
+ *
+ * Threads:  wal_append, wal_leave_failed and wal_close by one thread at a time (the commit lock
+ * says which); everything else from any thread. Errors:   NX_EIO, NX_ENOSPC, NX_ENOMEM: nothing was
+ * appended and the log can be used on. Format:   FORMAT.md, "Log segment".
+ */
+#ifndef STORAGE_WAL_H
+#define STORAGE_WAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nexadb/buf.h>
+#include <nexadb/io.h>
+
+#include "storage/frame.h"
+
+struct wal;
+
+#define WAL_NAME_BYTES 32
+#define WAL_HEADER_BYTES 4096u
+
+/* "000001.wal" */
+void wal_name(uint64_t number, char out[WAL_NAME_BYTES]);
+bool wal_name_parse(const char *name, uint64_t *number);
+
+/* A segment that is not written any more. */
+struct wal_segment_info {
+    uint64_t number;
+    uint64_t base;       /* position of its first byte */
+    uint64_t end_offset; /* just behind its last frame */
+};
+
+/* Where a log ends: what replay found and the next segment is chained to. */
+struct wal_tail {
+    struct wal_segment_info *segments; /* owned; the replayed ones, oldest first */
+    size_t count;
+    uint64_t hash;        /* of the last frame */
+    uint64_t position;    /* of the end */
+    uint64_t durable;     /* highest claim found */
+    uint64_t last_number; /* highest number of any segment file, replayed or not */
+    uint64_t sequence;    /* the last change's; 0 when there was none */
+    bool closed;          /* in order: all of it is durable */
+};
+#define WAL_TAIL_INIT ((struct wal_tail){0})
+void wal_tail_fini(struct wal_tail *tail);
+
+/* --- reading (wal_read.c) --------------------------------------------------------------------- */
+
+typedef enum nx_code (*wal_replay_fn)(void *arg, const struct frame *frame, struct nx_slice payload,
+                                      struct nx_err *err);
+/*
+ * Give every frame from segment `first` on to `fn`, in order, up to the end or a torn tail.
+ * NX_ECORRUPT, naming file and offset, for damage in front of what was once durable, for a missing
+ * segment, and for what `fn` says so of; NX_EVERSION for another format.
+ */
+enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16], uint64_t first,
+                        wal_replay_fn fn, void *arg, struct wal_tail *tail, struct nx_err *err);
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Start a new segment behind `tail`. Unless that was closed in order, nothing is durable before
+ * wal_set_safe() passes its end. */
+enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
+                      uint64_t segment_bytes, const struct wal_tail *tail, struct wal **out,
+                      struct nx_err *err);
+/* One frame of `parts`, in one write. */
+enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
+                        const struct nx_slice *parts, size_t part_count, struct nx_err *err);
+/* Go on in a new segment if writing or syncing the current one failed. */
+enum nx_code wal_leave_failed(struct wal *wal, struct nx_err *err);
+/* Make what was appended durable. After a failure, or while wal_needs_flush, only wal_set_safe
+ * gets on: the caller must write the changes elsewhere. */
+enum nx_code wal_sync(struct wal *wal, struct nx_err *err);
+/* Create the next segment ahead of need. A failure shows when the segment is needed. */
+void wal_prepare(struct wal *wal);
+/* Changes before `position` are durable outside the log. */
+void wal_set_safe(struct wal *wal, uint64_t position);
+bool wal_needs_flush(const struct wal *wal);
+
+uint64_t wal_end(const struct wal *wal); /* position behind the last append */
+uint64_t wal_durable(const struct wal *wal);
+uint64_t wal_first_number(struct wal *wal);
+/* Oldest segment with changes at or after `position`. */
+uint64_t wal_first_needed(struct wal *wal, uint64_t position);
+/* Remove older segments. What cannot be removed goes at the next open. */
+void wal_remove_before(struct wal *wal, uint64_t number);
+uint64_t wal_bytes(struct wal *wal); /* of the segment files */
+
+/* Sync, mark the log closed and free it. The first error; freed all the same. */
+enum nx_code wal_close(struct wal *wal, struct nx_err *err);
+/* Free it and close its files as a crash would leave them. NULL is fine. */
+void wal_abandon(struct wal *wal);
+
+#endif
