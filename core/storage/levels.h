@@ -4,7 +4,8 @@
  * Level 0 holds flushed memtables, which may overlap, newest (largest max_sequence) first. Every
  * other level is sorted by smallest key and its tables are disjoint. For any key, an entry or
  * range tombstone in a lower-numbered level (or, in level 0, an earlier table) is newer than all in
- * the following ones. */
+ * the following ones.
+ */
 #ifndef STORAGE_LEVELS_H
 #define STORAGE_LEVELS_H
 
@@ -26,6 +27,8 @@ struct levels {
 
 /* Index of the first table of a sorted level whose largest key is >= `key`; count when none. */
 size_t level_find(const struct level *level, struct nx_slice key);
+/* Is every key and range of the table before `key`? */
+bool table_ends_before(const struct table *table, struct nx_slice key);
 /* Does a table reach into [begin, end]? Empty slices are infinite; `end` inclusive. */
 bool table_overlaps(const struct table *table, struct nx_slice begin, struct nx_slice end);
 /* All tables of a sorted level (1 and up) as one source. Borrows the level. */

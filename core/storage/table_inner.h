@@ -1,0 +1,40 @@
+/* table_inner.h - the inside of an open table, for its reader, cursor and checker. */
+#ifndef STORAGE_TABLE_INNER_H
+#define STORAGE_TABLE_INNER_H
+
+#include <stdatomic.h>
+
+#include "storage/block.h"
+#include "storage/filter.h"
+#include "storage/table_format.h"
+
+struct table {
+    _Atomic uint32_t refs;
+    struct nx_file *file; /* owned */
+    struct cache *cache;  /* outlives us */
+    char name[TABLE_NAME_BYTES];
+    struct table_facts facts; /* slices borrow `properties` */
+    struct nx_buf properties;
+    struct range_tombstones *ranges; /* owned; NULL: none */
+    struct filter filter;
+    struct block *index; /* owned; NULL: no data blocks. Entry i is the separator of block i */
+    uint32_t block_count;
+    uint64_t *heads;   /* owned: 8 bytes of each separator after their common prefix */
+    uint64_t *offsets; /* owned: block i is at [offsets[i], offsets[i + 1]) */
+};
+
+/* A counted data block, by the cache or from the file. */
+enum nx_code table_block(struct table *table, uint32_t i, enum cache_use use, struct block **out,
+                         struct nx_err *err);
+/* The first block whose separator is >= `key`: where its newest version is, if it is anywhere;
+ * block_count when there is none. */
+uint32_t table_find_block(const struct table *table, struct nx_slice key);
+/* Is `key` just the separator of block i? Then the next block may have more of its versions. */
+bool table_ends_with(const struct table *table, uint32_t i, struct nx_slice key);
+/* Read [offset, offset + len), check its frame and decompress it. */
+enum nx_code table_read_block(struct table *table, uint64_t offset, uint64_t len,
+                              struct block **out, struct nx_err *err);
+enum nx_code table_corrupt(const struct table *table, uint64_t offset, const char *wrong,
+                           struct nx_err *err);
+
+#endif
