@@ -1,8 +1,8 @@
 /*
  * expr.h - aggregation expressions: parsed once, evaluated per document.
  *
- * Operators are rows of tables (ops.h). A computed value borrows from the document, the expression or
- * the arena, and is valid until the arena is reset.
+ * Operators are rows of tables (ops.h). A computed value borrows from the document, the expression
+ * or the arena, and is valid until the arena is reset.
  */
 #ifndef QUERY_EXPR_H
 #define QUERY_EXPR_H
@@ -20,9 +20,9 @@ struct expr_env {
     struct nx_value current; /* $$CURRENT when it is not the root; MISSING otherwise */
     struct nx_value *vars;   /* slots of user variables, `expr_slots` of them */
     struct arena *arena;
-    const struct nx_value *now;  /* $$NOW, fixed for the query */
-    struct nx_value metadata;    /* {"vectorSearchScore": ..., "searchScore": ...} or MISSING: $meta */
-    struct nx_io *io;            /* randomness of $rand */
+    const struct nx_value *now; /* $$NOW, fixed for the query */
+    struct nx_value metadata; /* {"vectorSearchScore": ..., "searchScore": ...} or MISSING: $meta */
+    struct nx_io *io;         /* randomness of $rand */
 };
 
 /* NX_EOPERATOR, NX_EQUERY with the operator and what it wanted. `vars` may be NULL. */
@@ -37,8 +37,8 @@ bool expr_truth(const struct nx_value *value);
 /* Variables. `expr_vars_new(NULL)` is a pipeline's scope; a name declared gets the next slot. */
 struct expr_vars *expr_vars_new(void);
 void expr_vars_free(struct expr_vars *vars);
-enum nx_code expr_vars_declare(struct expr_vars *vars, const char *name, size_t len,
-                               unsigned *slot, struct nx_err *err);
+enum nx_code expr_vars_declare(struct expr_vars *vars, const char *name, size_t len, unsigned *slot,
+                               struct nx_err *err);
 unsigned expr_vars_slots(const struct expr_vars *vars); /* most slots ever in scope */
 
 #endif
