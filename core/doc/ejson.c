@@ -14,7 +14,7 @@
 
 #include "base/bytes.h"
 #include "doc/base64.h"
-#include "doc/date.h"
+#include "doc/iso_date.h"
 #include "doc/number.h"
 
 /* `main` and `other` (MISSING without a second key) borrow from the object at `out`. Returns the
@@ -189,7 +189,7 @@ static int64_t convert_date(const struct nx_value *main, const struct nx_value *
 
     (void)other;
     if (is_text(main))
-        return date_parse((const char *)main->data, main->len, &ms) ? put_i64(out, ms) : -1;
+        return iso_date_parse((const char *)main->data, main->len, &ms) ? put_i64(out, ms) : -1;
     if (main->type != NX_TYPE_INT64 && main->type != NX_TYPE_INT32)
         return -1;
     return put_i64(out, main->type == NX_TYPE_INT64 ? main->i64 : main->i32);

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "doc/base64.h"
 #include "doc/bson.h"
-#include "doc/date.h"
+#include "doc/iso_date.h"
 #include "doc/json_chars.h"
 #include "doc/json_style.h"
 #include "doc/number.h"
@@ -274,11 +274,11 @@ static void write_decimal(struct writer *w, const struct nx_value *value)
 
 static void write_date(struct writer *w, const struct nx_value *value)
 {
-    char text[DATE_TEXT_BYTES];
+    char text[ISO_DATE_BYTES];
 
     begin_form(w, "$date");
-    if (w->flavor != NX_JSON_CANONICAL && value->i64 >= 0 && value->i64 <= DATE_TEXT_MAX_MS) {
-        date_write(value->i64, text);
+    if (w->flavor != NX_JSON_CANONICAL && value->i64 >= 0 && value->i64 <= ISO_DATE_MAX_MS) {
+        iso_date_write(value->i64, text);
         put_string(w, (const uint8_t *)text, sizeof text);
     } else {
         write_int_form(w, "$numberLong", value->i64);

@@ -12,8 +12,8 @@
 
 /*
  * An id as its order-preserving key (order of nx_value_compare), at most NX_ID_MAX_BYTES: the one form
- * in which ids are stored, compared and hashed. A double or decimal of integral value within int64 has
- * the key of that integer.
+ * in which ids are stored, compared and hashed. Ids that compare equal are one id: its value reads back
+ * as the integer within int64, else as the double, else as the decimal that it equals.
  */
 #define NX_ID_MAX_BYTES 1024
 struct nx_id {
@@ -27,7 +27,8 @@ enum nx_code nx_id_from_value(const struct nx_value *value, struct nx_id *out, s
 enum nx_code nx_id_to_document(const struct nx_id *id, struct nx_buf *out);
 enum nx_code nx_id_from_key(struct nx_slice key, struct nx_id *out);
 
-/* "alice.json", "42.json", "%o0123456789abcdef01234567.json": NUL-terminated, appended to `out`. */
+/* "alice.json", "42.json", "%o0123456789abcdef01234567.json": appended to `out`, with a NUL
+ * behind its length. */
 enum nx_code nx_id_to_name(const struct nx_id *id, struct nx_buf *out);
 /*
  * The id that a file name stands for. NX_ENAME when it does not end in ".json", begins with a dot, is

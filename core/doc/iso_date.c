@@ -1,10 +1,10 @@
 /*
- * date.c - ISO 8601 text to milliseconds since 1970 and back.
+ * iso_date.c - ISO 8601 text to milliseconds since 1970 and back.
  *
  * Days are counted in eras of 400 years (146,097 days), years beginning in March, so that a leap
  * day is the last of its year.
  */
-#include "doc/date.h"
+#include "doc/iso_date.h"
 
 #include <string.h>
 
@@ -119,7 +119,7 @@ static bool take_zone(struct cursor *c, int64_t *offset_ms)
     return true;
 }
 
-bool date_parse(const char *text, size_t len, int64_t *out_ms)
+bool iso_date_parse(const char *text, size_t len, int64_t *out_ms)
 {
     struct cursor c = {text, text + len};
     int64_t days, ms, offset_ms;
@@ -138,7 +138,7 @@ static void put_number(char *out, int64_t v, int digits)
         out[i] = (char)('0' + v % 10);
 }
 
-void date_write(int64_t ms, char *out)
+void iso_date_write(int64_t ms, char *out)
 {
     int64_t days = ms / DAY_MS + 719468, time = ms % DAY_MS;
     int64_t era = days / 146097, of_era = days % 146097;
@@ -147,7 +147,7 @@ void date_write(int64_t ms, char *out)
     int64_t month_from_march = (5 * of_year + 2) / 153;
     int64_t month = month_from_march + (month_from_march < 10 ? 3 : -9);
 
-    memcpy(out, "0000-00-00T00:00:00.000Z", DATE_TEXT_BYTES);
+    memcpy(out, "0000-00-00T00:00:00.000Z", ISO_DATE_BYTES);
     put_number(out, year_of_era + era * 400 + (month <= 2), 4);
     put_number(out + 5, month, 2);
     put_number(out + 8, of_year - (153 * month_from_march + 2) / 5 + 1, 2);
