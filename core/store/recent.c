@@ -1,0 +1,58 @@
+/* recent.c - a ring of the documents renamed away last. */
+#include "store/recent.h"
+
+void recent_init(struct recent *recent)
+{
+    *recent = (struct recent){0};
+    nx_mutex_init(&recent->mu, NX_RANK_LEAF);
+}
+
+void recent_fini(struct recent *recent)
+{
+    nx_mutex_fini(&recent->mu);
+}
+
+static void forget(struct recent *recent, struct recent_item *item)
+{
+    if (item->ino) {
+        item->ino = 0;
+        recent->used--;
+    }
+}
+
+void recent_add(struct recent *recent, uint64_t collection, const struct nx_id *id, uint64_t ino,
+                uint64_t now_ns)
+{
+    struct recent_item *item;
+
+    nx_mutex_lock(&recent->mu);
+    item = &recent->items[recent->at++ % RECENT_COUNT];
+    forget(recent, item);
+    item->collection = collection;
+    item->until_ns = now_ns + RECENT_NS;
+    item->id = *id;
+    item->ino = ino;
+    recent->used++;
+    nx_mutex_unlock(&recent->mu);
+}
+
+uint64_t recent_take(struct recent *recent, uint64_t collection, struct nx_slice id,
+                     uint64_t now_ns)
+{
+    uint64_t ino = 0;
+
+    nx_mutex_lock(&recent->mu);
+    for (size_t i = 0; recent->used && i < RECENT_COUNT; i++) {
+        struct recent_item *item = &recent->items[i];
+
+        if (item->ino && item->until_ns < now_ns)
+            forget(recent, item);
+        if (!item->ino || item->collection != collection ||
+            !nx_slice_equal(nx_slice(item->id.key, item->id.len), id))
+            continue;
+        ino = item->ino;
+        forget(recent, item);
+    }
+    nx_mutex_unlock(&recent->mu);
+    return ino;
+}

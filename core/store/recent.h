@@ -1,0 +1,36 @@
+/*
+ * recent.h - documents that were renamed away a moment ago: an editor that keeps a backup moves the
+ * document away and writes a new one of that name, which is the same document with its old number.
+ *
+ * Threads: any. The newest RECENT_COUNT are remembered, for RECENT_NS.
+ */
+#ifndef STORE_RECENT_H
+#define STORE_RECENT_H
+
+#include <nexadb/id.h>
+
+#include "base/lock.h"
+
+#define RECENT_COUNT 64
+#define RECENT_NS 2000000000ull
+
+struct recent {
+    struct nx_mutex mu;
+    struct recent_item {
+        uint64_t collection, ino; /* ino 0: none */
+        uint64_t until_ns;
+        struct nx_id id;
+    } items[RECENT_COUNT]; /* guarded by mu, as the rest */
+    unsigned at;
+    unsigned used; /* items with a number */
+};
+
+void recent_init(struct recent *recent);
+void recent_fini(struct recent *recent);
+void recent_add(struct recent *recent, uint64_t collection, const struct nx_id *id, uint64_t ino,
+                uint64_t now_ns);
+/* The number that the document had, once; 0 when it was not renamed away lately. */
+uint64_t recent_take(struct recent *recent, uint64_t collection, struct nx_slice id,
+                     uint64_t now_ns);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * tx.h - one change of the store: locks, records, counters and notices that take effect together.
+ *
+ *   tx_begin -> tx_lock -> reads and tx_put_... -> tx_finish
+ *
+ * Records go straight into an engine batch; the counters of the directories touched are kept and
+ * written once; notices are given out after the batch is applied, under the locks, and before the
+ * caller's `done`. Memory errors stick and come out of tx_finish.
+ *
+ * Threads: one at a time.
+ */
+#ifndef STORE_TX_H
+#define STORE_TX_H
+
+#include "store/store.h"
+
+struct tx_dir {
+    nx_ino ino;
+    enum nx_kind kind;
+    bool changed;
+    struct counters counters;
+};
+
+struct tx_event; /* an nx_event whose names are offsets */
+
+struct tx {
+    struct nx_db *db;
+    struct tx *next_idle;
+    struct nx_batch *batch; /* owned */
+    struct nx_change change;
+    int64_t now_ns;
+    uint64_t stripes; /* held */
+    bool names;       /* held */
+    bool notify;      /* somebody listens */
+    enum nx_code failed;
+    struct tx_dir *dirs; /* owned */
+    size_t dir_count, dir_cap;
+    struct nx_buf events; /* of struct tx_event */
+    struct nx_buf event_names;
+    struct nx_buf value; /* a record being encoded */
+    struct nx_buf read;  /* for the reads of the change */
+};
+
+/* Takes the names lock when `names`. `change` NULL: buffered, of the database's owner. NX_EROFS. */
+enum nx_code tx_begin(struct nx_db *db, const struct nx_change *change, bool names, struct tx **out,
+                      struct nx_err *err) NX_NO_THREAD_SAFETY;
+/* The write locks of a set of nodes (stripe_of), once in a change. */
+void tx_lock(struct tx *tx, uint64_t stripes);
+/* Commit if `rc` is NX_OK, give out notices, unlock, wait for the acknowledgement unless
+ * change.done, free. Returns `rc` or the commit's error. */
+enum nx_code tx_finish(struct tx *tx, enum nx_code rc, struct nx_err *err) NX_NO_THREAD_SAFETY;
+/* Unlock and free; nothing has changed. */
+void tx_cancel(struct tx *tx) NX_NO_THREAD_SAFETY;
+void tx_pool_fini(struct nx_db *db);
+
+/* A live directory with its counters, which the change may edit. Its stripe is held. Borrowed until
+ * the next tx_dir. */
+enum nx_code tx_dir(struct tx *tx, nx_ino ino, struct tx_dir **out, struct nx_err *err);
+/* A name came or went: mtime and ctime are now. */
+void tx_touch(struct tx *tx, struct tx_dir *dir);
+
+void tx_put_node(struct tx *tx, nx_ino ino, const struct node *node);
+/* The node of a document. */
+void tx_put_document_node(struct tx *tx, nx_ino ino, nx_ino collection, struct nx_slice id);
+/* Of a new directory; those of an old one are edited through tx_dir. */
+void tx_put_counters(struct tx *tx, nx_ino ino, const struct counters *counters);
+void tx_delete(struct tx *tx, enum key_kind kind, uint64_t number);
+/* Every key of (kind, number, ...). */
+void tx_delete_all(struct tx *tx, enum key_kind kind, uint64_t number);
+void tx_delete_keys(struct tx *tx, const struct key *begin, const struct key *end);
+/* Both records of a plain name. Counters are the caller's. */
+void tx_put_entry(struct tx *tx, nx_ino dir, struct nx_slice name, const struct entry *entry);
+void tx_delete_entry(struct tx *tx, nx_ino dir, struct nx_slice name, uint64_t number);
+/* The record, and the body where it is large. `had_large`: what it replaces was. Sets DOC_LARGE. */
+void tx_put_document(struct tx *tx, nx_ino collection, struct nx_slice id,
+                     struct doc_header *header, struct nx_slice bson, struct nx_slice source,
+                     bool had_large);
+/* The record with a new header and the inline body that it had. */
+void tx_put_header(struct tx *tx, nx_ino collection, struct nx_slice id,
+                   const struct doc_header *header, struct nx_slice body);
+void tx_delete_document(struct tx *tx, nx_ino collection, struct nx_slice id, bool had_large);
+void tx_put_chunk(struct tx *tx, nx_ino ino, uint64_t number, struct nx_slice data);
+/* A key of no value. */
+void tx_put_mark(struct tx *tx, enum key_kind kind, uint64_t number);
+
+/* Names are copied. */
+void tx_event(struct tx *tx, enum nx_event_type type, enum nx_kind kind, nx_ino ino, nx_ino parent,
+              struct nx_slice name);
+void tx_event_rename(struct tx *tx, enum nx_kind kind, nx_ino ino, nx_ino parent,
+                     struct nx_slice name, nx_ino to_parent, struct nx_slice to_name);
+/* The same, naming a document by its id. */
+void tx_event_document(struct tx *tx, enum nx_event_type type, const struct doc_header *header,
+                       nx_ino collection, struct nx_slice id);
+
+#endif
