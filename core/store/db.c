@@ -1,4 +1,5 @@
 /* db.c - opening and closing: the engine, the format, the root, the spill folder, the trash. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /* read.c - single records from the engine, checked and decoded. A read that needs two records which
  * change together takes a snapshot when the caller gave none. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "store/store.h"
 

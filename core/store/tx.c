@@ -325,7 +325,7 @@ static enum nx_code add_dir(struct tx *tx, struct tx_dir **out, struct nx_err *e
 enum nx_code tx_dir(struct tx *tx, nx_ino ino, struct tx_dir **out, struct nx_err *err)
 {
     struct node node;
-    struct tx_dir *dir;
+    struct tx_dir *dir = NULL;
     enum nx_code rc;
 
     for (size_t i = 0; i < tx->dir_count; i++)
