@@ -1,6 +1,5 @@
 /* name.c - what a name may be, and what it makes of the thing that has it. */
-#include <utf8proc.h>
-
+#include "doc/utf8.h"
 #include "store/store.h"
 
 enum nx_code name_check(struct nx_slice name, struct nx_err *err)
@@ -15,21 +14,6 @@ enum nx_code name_check(struct nx_slice name, struct nx_err *err)
     if (memchr(name.data, '/', name.len) || memchr(name.data, 0, name.len))
         return nx_fail(err, NX_ENAME, "a name holds a slash or a NUL");
     return NX_OK;
-}
-
-static bool is_utf8(struct nx_slice text)
-{
-    utf8proc_int32_t point;
-
-    while (text.len > 0) {
-        utf8proc_ssize_t n = utf8proc_iterate(text.data, (utf8proc_ssize_t)text.len, &point);
-
-        if (n <= 0)
-            return false;
-        text.data += n;
-        text.len -= (size_t)n;
-    }
-    return true;
 }
 
 static bool ends_in_json(struct nx_slice name)
@@ -51,7 +35,7 @@ enum nx_code name_check_collection(struct nx_slice name, struct nx_err *err)
     if (ends_in_json(name))
         return nx_fail(err, NX_ENAME, "collection name '%.*s' ends in .json, as documents do",
                        NAME_ARG(name));
-    if (!is_utf8(name))
+    if (utf8_valid_prefix(name.data, name.len) < name.len)
         return nx_fail(err, NX_ENAME, "a collection name is not UTF-8");
     return NX_OK;
 }
