@@ -1,11 +1,8 @@
 /* arena_test.c - allocation, alignment and reuse. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "tests/support/unit.h"
 
 static void allocations_are_aligned_and_apart(void **state)
 {

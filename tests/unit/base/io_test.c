@@ -1,8 +1,4 @@
 /* io_test.c - what every file layer must do, asked of posix, fault and sim; then what each adds. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +6,7 @@
 
 #include "base/io_fault.h"
 #include "base/io_sim.h"
+#include "tests/support/unit.h"
 
 struct fixture {
     struct nx_io *io;

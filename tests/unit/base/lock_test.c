@@ -1,14 +1,11 @@
 /* lock_test.c - ranks are enforced, timed waits end. */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "tests/support/unit.h"
 
 static void take_in_order(enum nx_lock_rank first, enum nx_lock_rank second) NX_NO_THREAD_SAFETY
 {
