@@ -1,0 +1,329 @@
+/*
+ * compact_run.c - merging memtables or tables into new tables, leaving out what nobody can see.
+ *
+ * The live snapshots cut the sequences into strips: two versions of a key in one strip are seen by
+ * the same snapshots, so only the newer is kept. The oldest strip, up to the first snapshot, is
+ * what every reader sees: there, and where no lower level has the key, a deletion has nothing left
+ * to hide.
+ *
+ * C1  Outputs and their directory entries are durable before the job returns.
+ * C2  An entry is left out only when a newer version, deletion or range tombstone of the same
+ *     strip hides it.
+ * C3  A deletion or range tombstone is left out only in the oldest strip, and only when no level
+ *     below the output's has anything in its keys.
+ * C4  A sequence becomes 0 only under the conditions of C3 and where no range tombstone is over the
+ * key: a kept one would be newer than 0 and hide it. C5  All versions of a key go into one table.
+ */
+#include <stdlib.h>
+
+#include "storage/compact_output.h"
+#include "storage/merge.h"
+
+#define STOP_ASKED_EVERY 1024
+
+struct rewrite {
+    const struct compact_env *env;
+    const struct levels *below;    /* NULL: nothing may be assumed of the levels below */
+    unsigned to;                   /* the output's level */
+    bool nothing_below;            /* no lower level reaches into the inputs' keys at all */
+    struct range_tombstones *all;  /* owned: of all inputs */
+    struct range_tombstones *kept; /* owned: those that go into the outputs */
+    struct compact_output output;
+    struct nx_buf last_key;
+    size_t last_strip; /* of the entry before, of the same key */
+    bool has_last;
+};
+
+static enum nx_code rewrite_init(struct rewrite *r, const struct compact_env *env,
+                                 uint64_t max_bytes, struct nx_err *err)
+{
+    *r = (struct rewrite){.env = env};
+    r->all = range_tombstones_new();
+    r->kept = range_tombstones_new();
+    compact_output_init(&r->output, env, r->kept, max_bytes);
+    return r->all && r->kept ? NX_OK : nx_fail_nomem(err);
+}
+
+static void rewrite_fini(struct rewrite *r)
+{
+    compact_output_fini(&r->output);
+    range_tombstones_free(r->all);
+    range_tombstones_free(r->kept);
+    nx_buf_fini(&r->last_key);
+}
+
+/* Index of the first snapshot that sees `sequence`; the count for what only new readers see. */
+static size_t strip_of(const struct rewrite *r, uint64_t sequence)
+{
+    size_t low = 0, high = r->env->snapshot_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (r->env->snapshots[middle] < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The newest sequence of a strip. */
+static uint64_t strip_end(const struct rewrite *r, size_t strip)
+{
+    return strip < r->env->snapshot_count ? r->env->snapshots[strip] : SEQUENCE_MAX;
+}
+
+/* --- what lies below -------------------------------------------------------------------------- */
+
+/* Does a level below reach into [begin, end]? */
+static bool has_below(const struct rewrite *r, struct nx_slice begin, struct nx_slice end)
+{
+    if (r->nothing_below)
+        return false;
+    if (!r->below)
+        return true;
+    for (unsigned l = r->to + 1; l < NX_LEVELS; l++) {
+        const struct level *level = &r->below->level[l];
+        size_t i = level_find(level, begin);
+
+        if (i < level->count && table_overlaps(level->tables[i], begin, end))
+            return true;
+    }
+    return false;
+}
+
+/* --- range tombstones ------------------------------------------------------------------------- */
+
+/* Of each fragment keep the newest sequence of a strip (C2), and not what has nothing to hide (C3).
+ */
+static enum nx_code choose_ranges(struct rewrite *r, struct nx_err *err)
+{
+    enum nx_code rc = range_tombstones_seal(r->all, err);
+
+    for (size_t i = 0; i < range_tombstones_count(r->all) && rc == NX_OK; i++) {
+        const struct range_fragment *f = range_tombstones_at(r->all, i);
+        struct range_tombstone range = {.begin = f->begin, .end = f->end};
+        size_t last_strip = SIZE_MAX;
+
+        for (size_t s = 0; s < f->count && rc == NX_OK; s++) {
+            size_t strip = strip_of(r, f->sequences[s]);
+            bool is_needed = strip != last_strip && (strip > 0 || has_below(r, f->begin, f->end));
+
+            last_strip = strip;
+            range.sequence = f->sequences[s];
+            if (is_needed)
+                rc = range_tombstones_add(r->kept, &range, err);
+        }
+    }
+    return rc == NX_OK ? range_tombstones_seal(r->kept, err) : rc;
+}
+
+/* --- entries ---------------------------------------------------------------------------------- */
+
+static bool is_same_key(const struct rewrite *r, struct nx_slice key)
+{
+    return r->has_last && nx_slice_equal(nx_buf_slice(&r->last_key), key);
+}
+
+/* C2 and C3. */
+static bool is_hidden(const struct rewrite *r, const struct entry *e, bool same_key, size_t strip)
+{
+    if (same_key && strip == r->last_strip)
+        return true;
+    if (range_tombstones_count(r->all) > 0 &&
+        range_tombstones_cover(r->all, e->key, strip_end(r, strip)) > e->sequence)
+        return true;
+    return e->kind == ENTRY_DELETE && strip == 0 && !has_below(r, e->key, e->key);
+}
+
+/* C4: sequences that all readers see cost space and say nothing. */
+static bool may_forget_sequence(const struct rewrite *r, const struct entry *e, size_t strip)
+{
+    return strip == 0 && r->nothing_below && e->kind == ENTRY_PUT &&
+           range_tombstones_cover(r->kept, e->key, SEQUENCE_MAX) == 0;
+}
+
+static enum nx_code start_key(struct rewrite *r, struct nx_slice key, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    if (compact_output_is_full(&r->output))
+        rc = compact_output_cut(&r->output, key, err); /* C5 */
+    if (rc != NX_OK)
+        return rc;
+    nx_buf_clear(&r->last_key);
+    r->has_last = true;
+    return nx_buf_append(&r->last_key, key.data, key.len) == NX_OK ? NX_OK : nx_fail_nomem(err);
+}
+
+static enum nx_code consider(struct rewrite *r, const struct entry *entry, struct nx_err *err)
+{
+    bool same_key = is_same_key(r, entry->key);
+    size_t strip = strip_of(r, entry->sequence);
+    bool hidden = is_hidden(r, entry, same_key, strip);
+    struct entry kept = *entry;
+    enum nx_code rc = NX_OK;
+
+    if (!same_key)
+        rc = start_key(r, entry->key, err);
+    r->last_strip = strip;
+    if (rc != NX_OK || hidden)
+        return rc;
+    if (may_forget_sequence(r, entry, strip))
+        kept.sequence = 0;
+    return compact_output_put(&r->output, &kept, err);
+}
+
+static enum nx_code merge_all(struct rewrite *r, struct source *in, struct nx_err *err)
+{
+    uint64_t seen = 0;
+    enum nx_code rc = NX_OK;
+
+    for (in->ops->first(in); in->valid && rc == NX_OK; in->ops->next(in)) {
+        if (seen++ % STOP_ASKED_EVERY == 0 && r->env->should_stop &&
+            r->env->should_stop(r->env->arg))
+            return nx_fail(err, NX_ECANCELED, "the compaction was stopped");
+        rc = consider(r, &in->entry, err);
+    }
+    return rc == NX_OK ? in->failed : rc;
+}
+
+/* With all inputs' ranges in r->all: merge the sources (taken) and hand the outputs over. */
+static enum nx_code rewrite_run(struct rewrite *r, struct source **sources, size_t count,
+                                struct compact_result *out, struct nx_err *err)
+{
+    struct source *in;
+    enum nx_code rc = merge_open(sources, count, &in, err);
+
+    if (rc != NX_OK)
+        return rc;
+    rc = choose_ranges(r, err);
+    if (rc == NX_OK)
+        rc = merge_all(r, in, err);
+    source_close(in);
+    if (rc == NX_OK)
+        rc = compact_output_finish(&r->output, out, err);
+    return rc;
+}
+
+static void close_sources(struct source **sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        source_close(sources[i]);
+}
+
+/* --- flush ------------------------------------------------------------------------------------ */
+
+enum nx_code flush_run(const struct compact_env *env, struct memtable *const *memtables,
+                       size_t count, struct compact_result *out, struct nx_err *err)
+{
+    struct source **sources = calloc(count ? count : 1, sizeof(struct source *));
+    struct rewrite r;
+    size_t opened = 0;
+    enum nx_code rc;
+
+    *out = (struct compact_result){0};
+    if (!sources)
+        return nx_fail_nomem(err);
+    rc = rewrite_init(&r, env, UINT64_MAX, err); /* one table: level 0 is ordered by age */
+    for (; opened < count && rc == NX_OK; opened += rc == NX_OK) {
+        rc = memtable_range_tombstones(memtables[opened], SEQUENCE_MAX, r.all, err);
+        if (rc == NX_OK)
+            rc = memtable_source(memtables[opened], SEQUENCE_ALL, &sources[opened], err);
+    }
+    if (rc == NX_OK)
+        rc = rewrite_run(&r, sources, count, out, err);
+    else
+        close_sources(sources, opened);
+    rewrite_fini(&r);
+    free(sources);
+    return rc;
+}
+
+/* --- compaction ------------------------------------------------------------------------------- */
+
+static bool reaches_below(const struct levels *levels, const struct compaction *job)
+{
+    for (unsigned l = job->to + 1; l < NX_LEVELS; l++)
+        for (size_t i = 0; i < job->count; i++) {
+            const struct table_props *p = table_props(job->inputs[i]);
+            const struct level *level = &levels->level[l];
+            size_t at = level_find(level, p->smallest);
+
+            if (at < level->count && table_overlaps(level->tables[at], p->smallest, p->largest))
+                return true;
+        }
+    return false;
+}
+
+/* The tables of a sorted level are one source, those of level 0 one each. */
+static enum nx_code open_inputs(const struct compaction *job, struct level runs[2],
+                                struct source **sources, size_t *count, struct nx_err *err)
+{
+    size_t single = job->from == 0 ? job->from_count : 0;
+    enum nx_code rc = NX_OK;
+
+    runs[0] = (struct level){.tables = job->inputs + single, .count = job->from_count - single};
+    runs[1] = (struct level){.tables = job->inputs + job->from_count,
+                             .count = job->count - job->from_count};
+    *count = 0;
+    for (; *count < single && rc == NX_OK; *count += rc == NX_OK)
+        rc = table_source(job->inputs[*count], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
+    for (int i = 0; i < 2 && rc == NX_OK; i++) {
+        if (runs[i].count == 0)
+            continue;
+        rc = level_source(&runs[i], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
+        *count += rc == NX_OK;
+    }
+    return rc;
+}
+
+static enum nx_code collect_ranges(struct rewrite *r, const struct compaction *job,
+                                   uint64_t *read_bytes, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    for (size_t i = 0; i < job->count && rc == NX_OK; i++) {
+        const struct range_tombstones *ranges = table_range_tombstones(job->inputs[i]);
+
+        *read_bytes += table_props(job->inputs[i])->file_bytes;
+        if (ranges)
+            rc = range_tombstones_add_all(r->all, ranges, NX_SLICE_NULL, NX_SLICE_NULL,
+                                          SEQUENCE_MAX, err);
+    }
+    return rc;
+}
+
+enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
+                         const struct compaction *job, struct compact_result *out,
+                         struct nx_err *err)
+{
+    struct source **sources = calloc(job->count + 2, sizeof(struct source *));
+    struct level runs[2];
+    uint64_t read_bytes = 0;
+    size_t count = 0;
+    struct rewrite r;
+    enum nx_code rc;
+
+    *out = (struct compact_result){0};
+    if (!sources)
+        return nx_fail_nomem(err);
+    rc = rewrite_init(&r, env, env->table_bytes, err);
+    r.below = levels;
+    r.to = job->to;
+    r.nothing_below = !reaches_below(levels, job);
+    if (rc == NX_OK)
+        rc = collect_ranges(&r, job, &read_bytes, err);
+    if (rc == NX_OK)
+        rc = open_inputs(job, runs, sources, &count, err);
+    if (rc == NX_OK)
+        rc = rewrite_run(&r, sources, count, out, err);
+    else
+        close_sources(sources, count);
+    if (rc == NX_OK)
+        out->read_bytes = read_bytes;
+    rewrite_fini(&r);
+    free(sources);
+    return rc;
+}
