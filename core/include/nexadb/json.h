@@ -20,7 +20,8 @@ enum nx_json_mode {
  * Parse one JSON object (an array gives BSON of an array and sets *is_array) followed by nothing but
  * white space. Appends the BSON to `out`. Integers: int32 when they fit, else int64, beyond it
  * double. NX_EJSON with line and column; NX_EDOC for a wrong Extended JSON form, a duplicate key, a
- * NUL in a key; NX_ETOOBIG past NX_DOC_MAX_BYTES (`max_bytes` 0) or past `max_bytes`.
+ * NUL in a key, an array where `is_array` is NULL, a nesting too deep; NX_ETOOBIG when the BSON passes
+ * NX_DOC_MAX_BYTES (`max_bytes` 0) or `max_bytes`. On failure `out` is as it was.
  */
 enum nx_code nx_json_parse(const char *text, size_t len, enum nx_json_mode mode, size_t max_bytes,
                            struct nx_buf *out, bool *is_array, struct nx_err *err);
@@ -52,7 +53,10 @@ enum nx_scan_state {
     NX_SCAN_IMPOSSIBLE, /* no continuation makes it JSON; `line`, `column`, `reason` say where */
 };
 
-/* An incremental RFC 8259 recogniser: bounded memory, any split of the input. */
+/*
+ * An incremental RFC 8259 recogniser: bounded memory, any split of the input. A number at the top level
+ * is COMPLETE wherever it may end, although more digits may follow.
+ */
 struct nx_json_scanner {
     uint8_t state; /* private */
     uint8_t utf8_need, utf8_low, utf8_high;
