@@ -1,0 +1,502 @@
+/* wal_test.c - the log: what it gives back, and how it tells a torn tail from damage. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io_fault.h"
+#include "base/io_sim.h"
+#include "storage/wal.h"
+#include "tests/support/unit.h"
+
+enum { SEGMENT_BYTES = 64 << 10 };
+
+static const uint8_t uuid[16] = "0123456789abcde";
+
+struct fixture {
+    struct io_sim *sim;
+    struct io_fault *fault;
+    struct nx_io *io;
+    struct wal *wal;
+    uint64_t sequence;
+};
+
+/* --- helpers ---------------------------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    f->sim = io_sim_new(1);
+    f->fault = io_fault_new(io_sim_io(f->sim));
+    io_fault_on_lost_sync(f->fault, io_sim_lose_dirty);
+    f->io = io_fault_io(f->fault);
+    assert_int_equal(f->io->ops->mkdir(f->io, "/w", NULL), NX_OK);
+    assert_int_equal(f->io->ops->sync_dir(f->io, "/", NULL), NX_OK);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    wal_abandon(f->wal);
+    io_fault_free(f->fault);
+    io_sim_free(f->sim);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f)
+{
+    struct wal_tail tail = WAL_TAIL_INIT;
+
+    tail.closed = true;
+    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+}
+
+static enum nx_code append_code(struct fixture *f, const char *text)
+{
+    struct nx_slice part = nx_slice_str(text);
+    enum nx_code rc = wal_append(f->wal, f->sequence + 1, 1, &part, 1, NULL);
+
+    f->sequence += rc == NX_OK;
+    return rc;
+}
+
+static void append(struct fixture *f, const char *text)
+{
+    assert_int_equal(append_code(f, text), NX_OK);
+}
+
+static void sync_log(struct fixture *f)
+{
+    assert_int_equal(wal_sync(f->wal, NULL), NX_OK);
+}
+
+/* The program dies: what it wrote stays. */
+static void die(struct fixture *f)
+{
+    wal_abandon(f->wal);
+    f->wal = NULL;
+}
+
+static void power_loss(struct fixture *f, uint64_t seed)
+{
+    struct io_sim *next = io_sim_crash(f->sim, seed);
+
+    die(f);
+    io_fault_free(f->fault);
+    io_sim_free(f->sim);
+    f->sim = next;
+    f->fault = io_fault_new(io_sim_io(next));
+    io_fault_on_lost_sync(f->fault, io_sim_lose_dirty);
+    f->io = io_fault_io(f->fault);
+}
+
+static enum nx_code collect(void *arg, const struct frame *frame, struct nx_slice payload,
+                            struct nx_err *err)
+{
+    (void)frame;
+    (void)err;
+    nx_buf_append(arg, payload.data, payload.len);
+    return nx_buf_append_byte(arg, ' ');
+}
+
+static enum nx_code replay(struct fixture *f, struct nx_buf *out, struct wal_tail *tail,
+                           struct nx_err *err)
+{
+    nx_buf_clear(out);
+    return wal_replay(f->io, "/w", uuid, 1, collect, out, tail, err);
+}
+
+static void assert_replays(struct fixture *f, const char *expected)
+{
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_err err = NX_ERR_INIT;
+    struct wal_tail tail;
+
+    if (replay(f, &out, &tail, &err) != NX_OK)
+        fail_msg("%s", err.message);
+    nx_buf_append_byte(&out, 0);
+    assert_string_equal((char *)out.data, expected);
+    wal_tail_fini(&tail);
+}
+
+static void assert_damaged(struct fixture *f, const char *file, const char *offset)
+{
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_err err = NX_ERR_INIT;
+    struct wal_tail tail;
+
+    assert_int_equal(replay(f, &out, &tail, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, file));
+    assert_non_null(strstr(err.message, offset));
+}
+
+/* Go on behind what is there. */
+static void resume(struct fixture *f)
+{
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct wal_tail tail;
+
+    assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+    f->sequence = tail.sequence;
+    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    wal_tail_fini(&tail);
+}
+
+/* --- replay ----------------------------------------------------------------------------------- */
+
+static void replay_gives_every_frame_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "a");
+    append(f, "bb");
+    append(f, "ccc");
+    die(f);
+    assert_replays(f, "a bb ccc ");
+}
+
+static void the_chain_goes_over_segments_and_opens(void **state)
+{
+    struct fixture *f = *state;
+    char large[SEGMENT_BYTES / 2 + 1];
+    struct wal_tail tail;
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    start(f);
+    for (int i = 0; i < 5; i++)
+        append(f, large);
+    die(f);
+    resume(f);
+    append(f, "after");
+    assert_int_equal(wal_close(f->wal, NULL), NX_OK);
+    f->wal = NULL;
+    assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+    assert_int_equal(out.len, 5 * sizeof large + 6);
+    assert_true(tail.count >= 4);
+    assert_int_equal(tail.sequence, 6);
+    wal_tail_fini(&tail);
+}
+
+static void a_frame_larger_than_a_segment_gets_one_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 3 * SEGMENT_BYTES;
+    char *large = malloc(len + 1);
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct wal_tail tail;
+
+    memset(large, 'y', len);
+    large[len] = '\0';
+    start(f);
+    append(f, "a");
+    append(f, large);
+    append(f, "b");
+    free(large);
+    die(f);
+    assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+    assert_int_equal(out.len, 2 + len + 1 + 2);
+    wal_tail_fini(&tail);
+}
+
+static void a_closed_log_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct wal_tail tail;
+
+    start(f);
+    append(f, "a");
+    assert_int_equal(wal_close(f->wal, NULL), NX_OK);
+    f->wal = NULL;
+    assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+    assert_true(tail.closed);
+    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_false(wal_needs_flush(f->wal));
+    wal_tail_fini(&tail);
+    append(f, "b");
+    die(f);
+    assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+    assert_false(tail.closed);
+    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_true(wal_needs_flush(f->wal)); /* what was only read back is not durable */
+    wal_tail_fini(&tail);
+}
+
+/* --- torn or damaged -------------------------------------------------------------------------- */
+
+static void a_torn_tail_is_dropped_and_the_log_goes_on(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "a");
+    io_fault_add(f->fault,
+                 &(struct io_fault_rule){.ops = IO_FAULT_WRITE, .action = IO_FAULT_SHORT});
+    assert_int_equal(append_code(f, "torn"), NX_EIO);
+    die(f);
+    assert_replays(f, "a ");
+    resume(f);
+    append(f, "b");
+    die(f);
+    assert_replays(f, "a b ");
+}
+
+static void a_failed_append_goes_on_in_a_new_segment(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "a");
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_WRITE});
+    assert_int_equal(append_code(f, "refused"), NX_EIO);
+    append(f, "b");
+    die(f);
+    assert_replays(f, "a b ");
+    assert_int_equal(io_fault_hits(f->fault), 1);
+}
+
+static void damage_in_front_of_a_durable_frame_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "first");
+    sync_log(f);
+    append(f, "second"); /* vouches for the first */
+    die(f);
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", WAL_HEADER_BYTES + FRAME_HEADER_BYTES + 1));
+    assert_damaged(f, "000001.wal", "offset 4096");
+}
+
+static void damage_behind_the_durable_part_ends_the_log(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "first");
+    sync_log(f);
+    append(f, "second");
+    append(f, "third"); /* vouches for the first only */
+    die(f);
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal",
+                            WAL_HEADER_BYTES + frame_bytes(5) + FRAME_HEADER_BYTES + 1));
+    assert_replays(f, "first ");
+}
+
+static void a_close_mark_vouches_for_the_last_frame(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "last");
+    assert_int_equal(wal_close(f->wal, NULL), NX_OK);
+    f->wal = NULL;
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", WAL_HEADER_BYTES + FRAME_HEADER_BYTES));
+    assert_damaged(f, "000001.wal", "offset 4096");
+}
+
+static void damage_that_a_later_segment_vouches_for_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char large[SEGMENT_BYTES - 8192];
+
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    start(f);
+    append(f, large);
+    sync_log(f);
+    append(f, large); /* in the second segment */
+    die(f);
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", 5000));
+    assert_damaged(f, "000001.wal", "offset 4096");
+}
+
+static void one_copy_of_the_header_is_enough(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "a");
+    sync_log(f);
+    die(f);
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", 40));
+    assert_replays(f, "a ");
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", 2048 + 40));
+    assert_damaged(f, "000001.wal", "offset 0");
+}
+
+static void a_missing_first_segment_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_damaged(f, "000001.wal", "missing");
+}
+
+static void a_segment_of_another_database_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct wal_tail tail;
+    uint8_t other[16] = "another";
+
+    start(f);
+    append(f, "a");
+    die(f);
+    assert_int_equal(wal_replay(f->io, "/w", other, 1, collect, &out, &tail, NULL), NX_ECORRUPT);
+}
+
+static void power_loss_keeps_a_prefix_with_all_that_was_synced(void **state)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct fixture *f;
+        struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+        struct nx_err err = NX_ERR_INIT;
+        struct wal_tail tail;
+        size_t synced = seed % 20;
+
+        if (seed > 1)
+            assert_int_equal(set_up(state), 0);
+        f = *state;
+        start(f);
+        sync_log(f); /* as an engine does before its manifest names the segment */
+        for (size_t i = 0; i < 40; i++) {
+            char text[3000];
+
+            memset(text, (int)('a' + i % 26), sizeof text - 1);
+            text[sizeof text - 1] = '\0';
+            append(f, text);
+            if (i + 1 == synced)
+                sync_log(f);
+            if (i % 4 == 0)
+                wal_prepare(f->wal);
+        }
+        power_loss(f, seed);
+        if (replay(f, &out, &tail, &err) != NX_OK)
+            fail_msg("seed %llu: %s", (unsigned long long)seed, err.message);
+        assert_int_equal(out.len % 3000, 0);
+        assert_true(out.len / 3000 >= synced);
+        for (size_t i = 0; i < out.len / 3000; i++)
+            assert_int_equal(out.data[i * 3000 + 1], 'a' + i % 26);
+        wal_tail_fini(&tail);
+        if (seed < 200)
+            tear_down(state);
+    }
+}
+
+/* --- syncing ---------------------------------------------------------------------------------- */
+
+static void nothing_is_durable_before_its_sync(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t before;
+
+    start(f);
+    before = wal_durable(f->wal);
+    append(f, "a");
+    assert_int_equal(wal_durable(f->wal), before);
+    sync_log(f);
+    assert_int_equal(wal_durable(f->wal), wal_end(f->wal));
+}
+
+static void a_lost_segment_is_never_synced_again(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t durable, syncs;
+
+    start(f);
+    append(f, "a");
+    durable = wal_durable(f->wal);
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_DATASYNC});
+    assert_int_equal(wal_sync(f->wal, NULL), NX_EIO);
+    assert_true(wal_needs_flush(f->wal));
+    append(f, "b"); /* in a new segment */
+    syncs = io_fault_calls(f->fault, IO_FAULT_DATASYNC);
+    sync_log(f);
+    assert_int_equal(io_fault_calls(f->fault, IO_FAULT_DATASYNC), syncs + 1);
+    assert_int_equal(wal_durable(f->wal), durable);
+    wal_set_safe(f->wal, wal_end(f->wal));
+    assert_false(wal_needs_flush(f->wal));
+    append(f, "c");
+    sync_log(f);
+    assert_int_equal(wal_durable(f->wal), wal_end(f->wal));
+}
+
+static void a_full_disk_fails_the_append_and_then_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    char large[SEGMENT_BYTES / 2];
+
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    start(f);
+    append(f, large);
+    io_sim_set_space(f->sim, SEGMENT_BYTES + 100);
+    assert_int_equal(append_code(f, large), NX_ENOSPC);
+    append(f, "small"); /* still has room in the first segment */
+    io_sim_set_space(f->sim, 0);
+    append(f, large);
+    die(f);
+    {
+        struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+        struct wal_tail tail;
+
+        assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+        assert_int_equal(out.len, 2 * sizeof large + 6);
+        wal_tail_fini(&tail);
+    }
+}
+
+static void old_segments_go(void **state)
+{
+    struct fixture *f = *state;
+    char large[SEGMENT_BYTES - 8192];
+    uint64_t position;
+
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    start(f);
+    for (int i = 0; i < 4; i++)
+        append(f, large);
+    position = wal_end(f->wal);
+    assert_int_equal(wal_first_number(f->wal), 1);
+    assert_int_equal(wal_first_needed(f->wal, 0), 1);
+    assert_int_equal(wal_first_needed(f->wal, position), 4);
+    wal_remove_before(f->wal, 4);
+    assert_int_equal(wal_first_number(f->wal), 4);
+    assert_int_equal(f->io->ops->remove(f->io, "/w/000003.wal", NULL), NX_ENOTFOUND);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(replay_gives_every_frame_in_order),
+        TEST(the_chain_goes_over_segments_and_opens),
+        TEST(a_frame_larger_than_a_segment_gets_one_of_its_own),
+        TEST(a_closed_log_says_so),
+        TEST(a_torn_tail_is_dropped_and_the_log_goes_on),
+        TEST(a_failed_append_goes_on_in_a_new_segment),
+        TEST(damage_in_front_of_a_durable_frame_is_refused),
+        TEST(damage_behind_the_durable_part_ends_the_log),
+        TEST(a_close_mark_vouches_for_the_last_frame),
+        TEST(damage_that_a_later_segment_vouches_for_is_refused),
+        TEST(one_copy_of_the_header_is_enough),
+        TEST(a_missing_first_segment_is_refused),
+        TEST(a_segment_of_another_database_is_refused),
+        TEST(power_loss_keeps_a_prefix_with_all_that_was_synced),
+        TEST(nothing_is_durable_before_its_sync),
+        TEST(a_lost_segment_is_never_synced_again),
+        TEST(a_full_disk_fails_the_append_and_then_goes_on),
+        TEST(old_segments_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
