@@ -1,8 +1,8 @@
 /* Documents: put by text and BSON, read back byte for byte, listed, counted, refused. */
-#include "store_fixture.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "store_fixture.h"
 
 static void a_text_is_read_back_byte_for_byte(void **state)
 {
@@ -61,21 +61,20 @@ static void an_id_in_the_document_is_used_when_none_is_given(void **state)
     struct nx_buf name = NX_BUF_INIT;
 
     OK(nx_write_new(f->db, &write, &err));
-    OK(nx_write_put(write,
-                    &(struct nx_put){.collection = f->users,
-                                     .text = nx_slice_str("{\"x\":1,\"_id\":7}")},
-                    &id, &err));
-    assert_memory_equal(id.key, id_of("7.json").key, id.len);
     OK(nx_write_put(
-        write, &(struct nx_put){.collection = f->users, .text = nx_slice_str("{\"x\":2}")}, &id,
+        write,
+        &(struct nx_put){.collection = f->users, .text = nx_slice_str("{\"x\":1,\"_id\":7}")}, &id,
         &err));
+    assert_memory_equal(id.key, id_of("7.json").key, id.len);
+    OK(nx_write_put(write,
+                    &(struct nx_put){.collection = f->users, .text = nx_slice_str("{\"x\":2}")},
+                    &id, &err));
     nx_id_to_name(&id, &name);
     assert_int_equal(name.len, 24 + 5);
     FAILS(NX_EID,
           nx_write_put(
-              write,
-              &(struct nx_put){.collection = f->users, .text = nx_slice_str("{\"_id\":[]}")}, &id,
-              &err));
+              write, &(struct nx_put){.collection = f->users, .text = nx_slice_str("{\"_id\":[]}")},
+              &id, &err));
     OK(nx_write_commit(write, NULL, NULL, &err));
     assert_int_equal(count_of(f->db, f->users), 2);
     nx_buf_fini(&name);
@@ -105,10 +104,8 @@ static void a_list_is_all_or_none_and_sees_its_own_changes(void **state)
     struct store_fixture *f = *state;
     struct nx_err err = NX_ERR_INIT;
     struct nx_id a = id_of("a.json"), b = id_of("b.json");
-    struct nx_put put = {.collection = f->users,
-                         .mode = NX_PUT_INSERT,
-                         .id = &a,
-                         .text = nx_slice_str("{\"v\":1}")};
+    struct nx_put put = {
+        .collection = f->users, .mode = NX_PUT_INSERT, .id = &a, .text = nx_slice_str("{\"v\":1}")};
     struct nx_write_result result;
     struct nx_write *write;
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/store.h"
+
 void expect(enum nx_code want, enum nx_code rc, const struct nx_err *err)
 {
     if (rc != want)
@@ -142,8 +144,7 @@ char *document_text(struct nx_db *db, nx_ino ino)
 enum nx_code rename_name(struct nx_db *db, nx_ino from_dir, const char *from, nx_ino to_dir,
                          const char *to, unsigned flags, struct nx_err *err)
 {
-    return nx_db_rename(db, from_dir, from, strlen(from), to_dir, to, strlen(to), flags, NULL,
-                        err);
+    return nx_db_rename(db, from_dir, from, strlen(from), to_dir, to, strlen(to), flags, NULL, err);
 }
 
 enum nx_code unlink_name(struct nx_db *db, nx_ino dir, const char *name, struct nx_err *err)
@@ -179,10 +180,8 @@ enum nx_code put_text(struct nx_db *db, nx_ino collection, const char *file_name
     struct nx_id id = id_of(file_name);
 
     return put(db,
-               &(struct nx_put){.collection = collection,
-                                .mode = mode,
-                                .id = &id,
-                                .text = nx_slice_str(text)},
+               &(struct nx_put){
+                   .collection = collection, .mode = mode, .id = &id, .text = nx_slice_str(text)},
                err);
 }
 
@@ -193,13 +192,11 @@ enum nx_code put_json(struct nx_db *db, nx_ino collection, const char *file_name
     struct nx_id id = id_of(file_name);
     bool is_array;
 
-    expect(NX_OK,
-           nx_json_parse(json, strlen(json), NX_JSON_DOCUMENT, 0, &bson, &is_array, err), err);
+    expect(NX_OK, nx_json_parse(json, strlen(json), NX_JSON_DOCUMENT, 0, &bson, &is_array, err),
+           err);
     return put(db,
-               &(struct nx_put){.collection = collection,
-                                .mode = mode,
-                                .id = &id,
-                                .bson = nx_buf_slice(&bson)},
+               &(struct nx_put){
+                   .collection = collection, .mode = mode, .id = &id, .bson = nx_buf_slice(&bson)},
                err);
 }
 
@@ -267,4 +264,9 @@ void assert_text(struct nx_db *db, nx_ino collection, const char *file_name, con
     found = document_text(db, attr.ino);
     assert_string_equal(found, text);
     free(found);
+}
+
+void trash_settled(struct nx_db *db)
+{
+    trash_wait(&db->trash);
 }

@@ -2,13 +2,12 @@
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #include <nexadb/db.h>
 #include <nexadb/json.h>
@@ -56,6 +55,8 @@ enum nx_code put_json(struct nx_db *db, nx_ino collection, const char *file_name
 enum nx_code delete_document(struct nx_db *db, nx_ino collection, const char *file_name,
                              struct nx_err *err);
 uint64_t count_of(struct nx_db *db, nx_ino collection);
+/* Wait until dropped directories are empty. */
+void trash_settled(struct nx_db *db);
 /* The document as one line of JSON with _id first; NULL when there is none. The caller's. */
 char *json_of(struct nx_db *db, nx_ino collection, const char *file_name);
 void assert_json(struct nx_db *db, nx_ino collection, const char *file_name, const char *json);
