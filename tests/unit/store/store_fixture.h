@@ -2,15 +2,10 @@
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 #include <nexadb/db.h>
 #include <nexadb/json.h>
+
+#include "tests/support/unit.h"
 
 struct store_fixture {
     char dir[64];
