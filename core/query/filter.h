@@ -46,6 +46,4 @@ bool filter_array_index(const struct filter *filter, struct nx_slice doc, const 
 bool filter_id_range(const struct filter *filter, struct nx_id *lower, struct nx_id *upper,
                      bool *has_lower, bool *has_upper);
 
-void filter_each_operator(nx_operator_fn fn, void *arg);
-
 #endif

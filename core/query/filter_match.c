@@ -39,13 +39,14 @@ static bool test_reached(void *arg, const struct nx_value *value)
 {
     struct walk *walk = arg;
 
-    return test_expanded(walk->node, value, walk->match);
+    return test_value(walk->node, value, walk->match);
 }
 
 static bool match_pred(const struct filter_node *node, const struct nx_value *subject,
                        struct match *match)
 {
     const struct path *path = &node->path;
+    struct walk walk = {node, match};
     struct nx_value value;
 
     if (path->count == 0)
@@ -57,7 +58,9 @@ static bool match_pred(const struct filter_node *node, const struct nx_value *su
         value = nx_doc_get(nx_value_slice(subject), path->parts[0].name, path->parts[0].len);
         return test_expanded(node, &value, match);
     }
-    return path_each(path, nx_value_slice(subject), test_reached, &(struct walk){node, match});
+    if (node->pred.op->flags & OP_WHOLE)
+        return path_each(path, nx_value_slice(subject), test_reached, &walk);
+    return path_each_expanded(path, nx_value_slice(subject), test_reached, &walk);
 }
 
 static bool match_and(const struct filter_node *node, const struct nx_value *subject,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "query/json_schema.h"
+#include "query/operators.h"
 
 static const struct filter_op *const families[] = {
     filter_ops_compare, filter_ops_logical, filter_ops_element,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "query/filter.h"
+#include "query/operators.h"
 #include "query/projection_node.h"
 
 struct parser {
@@ -17,6 +18,18 @@ struct parser {
     bool includes_id, excludes_id;
     bool has_slice, has_other; /* $slice alone leaves every other field in */
 };
+
+static const struct nx_operator operators[] = {
+    {"$", NX_OPERATOR_PROJECTION, "the element of the array that made the document match"},
+    {"$elemMatch", NX_OPERATOR_PROJECTION, "the first element that satisfies the conditions"},
+    {"$slice", NX_OPERATOR_PROJECTION, "so many elements from the beginning, the end or a place"},
+};
+
+void projection_each_operator(nx_operator_fn fn, void *arg)
+{
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        fn(arg, &operators[i]);
+}
 
 void project_node_fini(struct project_node *node)
 {

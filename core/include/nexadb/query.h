@@ -40,7 +40,7 @@ struct nx_find {
     uint64_t skip;
     uint64_t limit;        /* 0: all */
     bool explain;          /* one document that tells the plan and what it visited */
-    struct nx_slice after; /* a position of nx_cursor_position, or empty */
+    struct nx_slice after; /* a position of nx_cursor_position, or empty; `skip` is then ignored */
 };
 NX_API enum nx_code nx_query_find(struct nx_db *db, const struct nx_snapshot *snapshot,
                                   nx_ino collection, const struct nx_find *find,
