@@ -1,0 +1,139 @@
+/* service.c - bringing up a database with its keys, workers and servers, and taking it down. */
+#include "service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "whole_file.h"
+
+static enum nx_code make_datadir(const char *path, struct nx_err *err)
+{
+    if (!mkdir(path, 0700) || errno == EEXIST)
+        return NX_OK;
+    return nx_fail_errno(err, errno, "data directory '%s'", path);
+}
+
+static enum nx_code open_db(struct service *service, bool create, struct nx_err *err)
+{
+    struct nx_db_options options;
+
+    nx_db_options_init(&options);
+    options.engine.cache_bytes = service->config->cache_bytes;
+    options.engine.memtable_bytes = service->config->memtable_bytes;
+    options.engine.create = create;
+    return nx_db_open(service->datadir, &options, &service->db, err);
+}
+
+static enum nx_code start_control(struct service *service, struct nx_err *err)
+{
+    struct http_options options = {.trusted = true, .max_connections = 64, .idle_timeout_s = 3600};
+    enum nx_code rc;
+    char *where;
+
+    if (asprintf(&where, "unix:%s/nexadb.sock", service->datadir) < 0)
+        return nx_fail_nomem(err);
+    options.listen = where;
+    rc = http_start(service, &options, &service->control, err);
+    free(where);
+    return rc;
+}
+
+/* DATADIR/http.addr: one line, ADDR:PORT or unix:PATH, for scripts and for port 0. */
+static enum nx_code write_address(struct service *service, struct nx_err *err)
+{
+    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    enum nx_code rc = NX_OK;
+    char *path;
+
+    if (asprintf(&path, "%s/http.addr", service->datadir) < 0)
+        return nx_fail_nomem(err);
+    if (!service->http)
+        unlink(path);
+    else if (nx_buf_printf(&text, "%s\n", http_address(service->http)) == NX_OK)
+        rc = whole_file_replace(path, nx_buf_slice(&text), err);
+    free(path);
+    return rc;
+}
+
+static enum nx_code start_http(struct service *service, struct nx_err *err)
+{
+    const struct config *config = service->config;
+    struct http_options options = {
+        .listen = config->http,
+        .max_connections = (uint32_t)config->max_connections,
+        .idle_timeout_s = (uint32_t)config->idle_timeout_s,
+    };
+    enum nx_code rc = NX_OK;
+
+    if (strcmp(config->http, "off") != 0)
+        rc = http_start(service, &options, &service->http, err);
+    return rc == NX_OK ? write_address(service, err) : rc;
+}
+
+enum nx_code service_start(const struct config *config, const char *datadir, enum service_mode mode,
+                           struct service **out, struct nx_err *err)
+{
+    struct service *service;
+    struct nx_io *io;
+    enum nx_code rc;
+
+    *out = NULL;
+    service = calloc(1, sizeof *service);
+    if (!service)
+        return nx_fail_nomem(err);
+    service->config = config;
+    rc = mode == SERVICE_COMMAND ? NX_OK : make_datadir(datadir, err);
+    if (rc == NX_OK && !(service->datadir = realpath(datadir, NULL)))
+        rc = nx_fail_errno(err, errno, "data directory '%s'", datadir);
+    if (rc == NX_OK)
+        rc = open_db(service, mode != SERVICE_COMMAND, err);
+    if (rc == NX_OK)
+        rc = keyring_open(service->datadir, &service->keyring, err);
+    if (rc == NX_OK)
+        rc = workers_start((unsigned)config->workers, &service->workers, err);
+    if (rc != NX_OK)
+        goto fail;
+    io = nx_db_io(service->db);
+    service->started_ns = io->ops->monotonic_ns(io);
+    rc = start_control(service, err);
+    if (rc == NX_OK && mode == SERVICE_DAEMON)
+        rc = start_http(service, err);
+    if (rc != NX_OK)
+        goto fail;
+    *out = service;
+    return NX_OK;
+
+fail:
+    service_stop(service, NULL);
+    return rc;
+}
+
+void service_quiesce(struct service *service)
+{
+    http_stop(service->http);
+    http_stop(service->control);
+    if (service->http) {
+        service->http = NULL;
+        write_address(service, NULL);
+    }
+    service->control = NULL;
+    workers_stop(service->workers);
+    service->workers = NULL;
+}
+
+enum nx_code service_stop(struct service *service, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    service_quiesce(service);
+    keyring_close(service->keyring);
+    if (service->db)
+        rc = nx_db_close(service->db, err);
+    free(service->datadir);
+    free(service);
+    return rc;
+}
