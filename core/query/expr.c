@@ -23,9 +23,9 @@ const struct expr_family *const *const expr_families = families;
 
 const struct expr_op *expr_op_find(const char *name, size_t len)
 {
-    for (const struct expr_family *const *family = families; *family; family++)
-        for (size_t i = 0; i < (*family)->count; i++) {
-            const struct expr_op *op = &(*family)->ops[i];
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (size_t i = 0; i < families[f]->count; i++) {
+            const struct expr_op *op = &families[f]->ops[i];
 
             if (strlen(op->name) == len && memcmp(op->name, name, len) == 0)
                 return op;

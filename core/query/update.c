@@ -195,9 +195,6 @@ static enum nx_code add_rename(struct update *update, const struct nx_doc_iter *
     if (rc != NX_OK)
         return rc;
     from->op = &update_op_rename_from;
-    rc = path_init(&from->path, field->key, field->key_len, err);
-    if (rc != NX_OK)
-        return rc;
     rc = update_add_path(update, nx_value_slice(&field->value), &to, err);
     if (rc != NX_OK)
         return rc;

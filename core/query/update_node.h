@@ -79,6 +79,7 @@ enum {
     UPDATE_CREATES = 1,   /* makes the field, and what leads to it, when it is not there */
     UPDATE_ON_INSERT = 2, /* only when inserting */
     UPDATE_MOVES = 4,     /* only when the source of the $rename is there */
+    UPDATE_NO_ARRAY = 8,  /* its path may not go through an array */
 };
 
 struct update_op {

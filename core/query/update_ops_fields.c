@@ -195,54 +195,17 @@ static enum nx_code apply_current_date(const struct update_action *action,
 
 /* --- $rename ---------------------------------------------------------------------------------- */
 
-/* The value that moves. A path through an array moves nothing: it is refused. */
-static enum nx_code moved_value(const struct update_action *action, struct update_state *state,
-                                struct nx_value *out)
-{
-    struct nx_value value = nx_doc_value(state->doc);
-    const struct path *path = &action->path;
-
-    for (uint32_t i = 0; i < path->count; i++) {
-        if (value.type == NX_TYPE_ARRAY)
-            return nx_fail(state->err, NX_EUPDATE, "$rename of '%s' goes through an array",
-                           path->text);
-        if (value.type != NX_TYPE_DOCUMENT)
-            value = NX_MISSING;
-        else
-            value = nx_doc_get(nx_value_slice(&value), path->parts[i].name, path->parts[i].len);
-    }
-    *out = value;
-    return NX_OK;
-}
-
-static enum nx_code apply_rename_from(const struct update_action *action,
-                                      struct update_state *state, const char *key, size_t key_len,
-                                      const struct nx_value *old)
-{
-    struct nx_value value;
-    enum nx_code rc = moved_value(action, state, &value);
-
-    (void)old;
-    return rc == NX_OK ? put(state, key, key_len, &NX_MISSING) : rc;
-}
-
 static enum nx_code apply_rename_to(const struct update_action *action, struct update_state *state,
                                     const char *key, size_t key_len, const struct nx_value *old)
 {
-    struct nx_value value;
-    enum nx_code rc = moved_value(action, state, &value);
+    struct nx_value moved = path_get_plain(&action->path, state->doc);
 
-    if (rc != NX_OK)
-        return rc;
-    if (!key)
-        return nx_fail(state->err, NX_EUPDATE, "$rename of '%s' leads into an array",
-                       action->path.text);
-    return put(state, key, key_len, value.type == NX_TYPE_MISSING ? old : &value);
+    return put(state, key, key_len, moved.type == NX_TYPE_MISSING ? old : &moved);
 }
 
-const struct update_op update_op_rename_from = {"$rename", 0, NULL, apply_rename_from, ""};
-const struct update_op update_op_rename_to = {"$rename", UPDATE_CREATES | UPDATE_MOVES, NULL,
-                                              apply_rename_to, ""};
+const struct update_op update_op_rename_from = {"$rename", UPDATE_NO_ARRAY, NULL, apply_unset, ""};
+const struct update_op update_op_rename_to = {
+    "$rename", UPDATE_CREATES | UPDATE_MOVES | UPDATE_NO_ARRAY, NULL, apply_rename_to, ""};
 const struct update_op update_op_set = {"$set", UPDATE_CREATES, NULL, apply_set, ""};
 
 const struct update_op update_ops_fields[] = {

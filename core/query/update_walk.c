@@ -35,6 +35,16 @@ static bool creates(const struct update_state *state, const struct update_node *
     return false;
 }
 
+static bool has_flag(const struct update_node *node, unsigned flag)
+{
+    if (node->action.op)
+        return node->action.op->flags & flag;
+    for (uint32_t i = 0; i < node->kid_count; i++)
+        if (has_flag(node->kids[i], flag))
+            return true;
+    return false;
+}
+
 static bool has_selector(const struct update_node *node)
 {
     for (uint32_t i = 0; i < node->kid_count; i++)
@@ -226,19 +236,30 @@ static enum nx_code append_elements(struct update_state *state, const struct upd
     return rc;
 }
 
+/* An array has no fields to make, and a $rename may not pass through one. */
+static enum nx_code check_array(struct update_state *state, const struct update_node *node)
+{
+    if (has_flag(node, UPDATE_NO_ARRAY))
+        return nx_fail(state->err, NX_EUPDATE, "$rename goes through '%s', which is an array",
+                       node->name);
+    for (uint32_t i = 0; i < node->kid_count; i++)
+        if (node->kids[i]->part == PART_FIELD && node->kids[i]->index < 0 &&
+            creates(state, node->kids[i]))
+            return nx_fail(state->err, NX_EUPDATE, "'%s' is an array, which has no field '%s'",
+                           node->name, node->kids[i]->name);
+    return NX_OK;
+}
+
 static enum nx_code walk_elements(struct update_state *state, const struct update_node *node,
                                   const struct nx_value *array)
 {
     const struct update_node *kid;
     struct nx_doc_iter iter;
-    uint32_t index = 0, position;
-    enum nx_code rc = find_position(state, node, &position);
+    uint32_t index = 0, position = UINT32_MAX;
+    enum nx_code rc = check_array(state, node);
 
-    for (uint32_t i = 0; rc == NX_OK && i < node->kid_count; i++)
-        if (node->kids[i]->part == PART_FIELD && node->kids[i]->index < 0 &&
-            creates(state, node->kids[i]))
-            rc = nx_fail(state->err, NX_EUPDATE, "'%s' is an array, which has no field '%s'",
-                         node->name, node->kids[i]->name);
+    if (rc == NX_OK)
+        rc = find_position(state, node, &position);
     nx_doc_iter_init(&iter, nx_value_slice(array));
     for (; rc == NX_OK && nx_doc_iter_next(&iter); index++) {
         rc = select_kid(state, node, position, index, &iter.value, &kid);
