@@ -97,6 +97,32 @@ enum nx_code nx_document_by_ino(struct nx_db *db, const struct nx_snapshot *snap
     return find(db, snapshot, ino, get_found, &want, err);
 }
 
+struct place_of {
+    nx_ino *collection;
+    struct nx_id *id;
+};
+
+static enum nx_code place_found(void *arg, struct nx_db *db, const struct nx_snapshot *snapshot,
+                                nx_ino collection, struct nx_slice id, struct nx_err *err)
+{
+    const struct place_of *want = arg;
+
+    (void)db, (void)snapshot;
+    *want->collection = collection;
+    return nx_id_from_key(id, want->id) == NX_OK
+               ? NX_OK
+               : nx_fail(err, NX_ECORRUPT, "a document of node %" PRIu64 " has no valid id",
+                         collection);
+}
+
+enum nx_code nx_document_locate(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                                nx_ino *collection, struct nx_id *id, struct nx_err *err)
+{
+    struct place_of want = {.collection = collection, .id = id};
+
+    return find(db, snapshot, ino, place_found, &want, err);
+}
+
 struct text_of {
     nx_ino ino;
     struct nx_buf *text;

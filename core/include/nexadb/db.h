@@ -206,6 +206,10 @@ NX_API enum nx_code nx_document_by_ino(struct nx_db *db, const struct nx_snapsho
 NX_API enum nx_code nx_document_text(struct nx_db *db, const struct nx_snapshot *snapshot,
                                      nx_ino ino, struct nx_buf *text, struct nx_attr *attr,
                                      struct nx_err *err);
+/* The place of a document or draft, by node number: its collection and id. NX_ENOTFOUND. */
+NX_API enum nx_code nx_document_locate(struct nx_db *db, const struct nx_snapshot *snapshot,
+                                       nx_ino ino, nx_ino *collection, struct nx_id *id,
+                                       struct nx_err *err);
 NX_API enum nx_code nx_document_count(struct nx_db *db, const struct nx_snapshot *snapshot,
                                       nx_ino collection, uint64_t *out, struct nx_err *err);
 
