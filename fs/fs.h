@@ -14,15 +14,15 @@ enum fs_magic { FS_MAGIC_HIDDEN, FS_MAGIC_VISIBLE, FS_MAGIC_OFF };
 
 struct fs_options {
     enum fs_magic magic;
-    bool read_only;     /* enforced by the daemon */
-    bool sync;          /* each commit durable before it is answered */
+    bool read_only; /* enforced by the daemon */
+    bool sync;      /* each commit durable before it is answered */
     bool allow_other;
     bool default_permissions;
     bool suid, dev;     /* passed on to the kernel */
     bool conflict_fail; /* refuse a commit over a version newer than the writer's base */
     bool inotify;       /* real events for changes made by the other door */
     bool xattr;
-    bool debug;         /* log each request */
+    bool debug; /* log each request */
 };
 void fs_options_init(struct fs_options *options);
 /* Parse one item of -o ("magic=visible", "ro", ...). NX_EINVAL names an unknown one. */
@@ -34,7 +34,8 @@ typedef void (*fs_ended_fn)(void *arg);
 typedef void (*fs_log_fn)(void *arg, const char *line);
 
 /* Mount and serve; answers requests when it returns. A dead mount at `mountpoint` is taken over.
- * NX_ENOTFOUND, NX_ENOTDIR, NX_EACCES, NX_EUNSUPPORTED (no /dev/fuse), NX_EBUSY (already a live mount). */
+ * NX_ENOTFOUND, NX_ENOTDIR, NX_EACCES, NX_EUNSUPPORTED (no /dev/fuse), NX_EBUSY (already a live
+ * mount). */
 enum nx_code fs_mount(struct nx_db *db, const char *mountpoint, const struct fs_options *options,
                       fs_ended_fn ended, fs_log_fn log, void *arg, struct fs **out,
                       struct nx_err *err);

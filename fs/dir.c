@@ -1,0 +1,253 @@
+/*
+ * dir.c - listing: one ordered scan, full attributes, offsets that are the store's cookies.
+ *
+ * A batch is read from a picture not older than the last change of the directory: the attributes go
+ * to the kernel with long timeouts, so they must be of now. Cookies survive deletions, so a new
+ * picture continues where the old one stood. Memory: one entry, whatever the directory holds.
+ */
+#include "fs/dir.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fs/handle.h"
+#include "fs/magic.h"
+#include "fs/rejected.h"
+#include "fs/reply.h"
+
+/* Offsets of what is not the store's: from the top, where no cookie comes. */
+#define SPECIAL_FIRST (INT64_MAX - 255)
+#define SPECIAL_DOTS 2
+
+struct listing {
+    struct handle base;
+    pthread_mutex_t mu;
+    struct nx_attr attr;   /* of the directory, at the open */
+    struct nx_dir *dir;    /* owned; guarded by mu, as the rest; NULL: none is open */
+    uint32_t changes;      /* of the directory, when `dir` was opened */
+    uint64_t at;           /* the cookie after which `dir` stands, 0: its start */
+    struct nx_dirent next; /* borrowed from `dir` when has_next: read and not yet given */
+    bool has_next;
+};
+
+struct output {
+    fuse_req_t req;
+    char *data;
+    size_t size, used;
+    uint64_t generation;
+    bool plus;
+};
+
+/* False when it does not fit. */
+static bool add(struct output *out, const char *name, const struct nx_attr *attr, bool looked_up,
+                uint64_t next_offset)
+{
+    struct fuse_entry_param entry;
+    char *at = out->data + out->used;
+    size_t room = out->size - out->used, need;
+
+    reply_fill_entry(fs_of(out->req), attr, out->generation, &entry);
+    if (!looked_up)
+        entry.ino = 0; /* "." and ".." take no reference */
+    if (out->plus)
+        need = fuse_add_direntry_plus(out->req, at, room, name, &entry, (off_t)next_offset);
+    else
+        need = fuse_add_direntry(out->req, at, room, name, &entry.attr, (off_t)next_offset);
+    if (need > room)
+        return false;
+    out->used += need;
+    return true;
+}
+
+/* ".", "..", and the magic files where they are listed. `index`: the first to add. True when all
+ * fit. */
+static bool add_special(struct listing *listing, struct output *out, unsigned index)
+{
+    struct fs *fs = listing->base.fs;
+    bool visible = fs->options.magic == FS_MAGIC_VISIBLE;
+    const struct magic *magic;
+    struct nx_attr attr = listing->attr;
+
+    for (; index < SPECIAL_DOTS; index++) {
+        if (index == 1 && listing->attr.parent != 0)
+            attr.ino = listing->attr.parent;
+        if (!add(out, index == 0 ? "." : "..", &attr, false, SPECIAL_FIRST + index + 1u))
+            return false;
+    }
+    for (; visible && (magic = magic_row(index - SPECIAL_DOTS)); index++) {
+        if (magic_find(fs, listing->attr.kind, magic->name) != magic)
+            continue;
+        magic_attr(magic, &listing->attr, &attr);
+        if (!add(out, magic->name, &attr, true, SPECIAL_FIRST + index + 1u))
+            return false;
+    }
+    return true;
+}
+
+/* The folder of refused texts is a reserved entry: found by lookup, not listed. */
+static bool is_hidden(struct listing *listing, const struct nx_dirent *entry)
+{
+    return listing->attr.kind == NX_KIND_COLLECTION && entry->attr.kind == NX_KIND_DIRECTORY &&
+           strcmp(entry->name, REJECTED_DIR) == 0;
+}
+
+/* Stand after `cookie`, in a picture that is not older than the last change. */
+static enum nx_code stand_after(struct listing *listing, uint64_t cookie, struct nx_err *err)
+{
+    struct fs *fs = listing->base.fs;
+    uint32_t changes =
+        atomic_load_explicit(fs_dir_changes(fs, listing->attr.ino), memory_order_acquire);
+    enum nx_code rc = NX_OK;
+
+    if (listing->dir && listing->changes != changes) {
+        nx_dir_close(listing->dir);
+        listing->dir = NULL;
+    }
+    if (listing->dir && listing->at == cookie)
+        return NX_OK;
+    listing->has_next = false;
+    if (!listing->dir) {
+        listing->changes = changes;
+        rc = nx_dir_open(fs->db, NULL, listing->attr.ino, false, &listing->dir, err);
+        listing->at = 0;
+    }
+    if (rc == NX_OK && listing->at != cookie)
+        rc = nx_dir_seek(listing->dir, cookie, err);
+    if (rc == NX_OK)
+        listing->at = cookie;
+    return rc;
+}
+
+static enum nx_code add_entries(struct listing *listing, struct output *out, struct nx_err *err)
+{
+    for (;;) {
+        enum nx_code rc = NX_OK;
+
+        if (!listing->has_next)
+            rc = nx_dir_next(listing->dir, &listing->next, err);
+        if (rc != NX_OK)
+            return rc == NX_DONE ? NX_OK : rc;
+        listing->has_next = !is_hidden(listing, &listing->next);
+        if (listing->has_next &&
+            !add(out, listing->next.name, &listing->next.attr, true, listing->next.cookie))
+            return NX_OK;
+        listing->at = listing->next.cookie;
+        listing->has_next = false;
+    }
+}
+
+static enum nx_code fill(struct listing *listing, struct output *out, uint64_t offset,
+                         struct nx_err *err)
+{
+    bool special = offset == 0 || offset > SPECIAL_FIRST;
+    enum nx_code rc;
+
+    if (offset == 0 && listing->dir) { /* rewinddir: a new picture */
+        nx_dir_close(listing->dir);
+        listing->dir = NULL;
+    }
+    if (special && !add_special(listing, out, offset == 0 ? 0 : (unsigned)(offset - SPECIAL_FIRST)))
+        return NX_OK;
+    if (magic_is(listing->base.ino))
+        return NX_OK; /* the folder that is not there yet: empty */
+    rc = stand_after(listing, special ? 0 : offset, err);
+    return rc == NX_OK ? add_entries(listing, out, err) : rc;
+}
+
+static void answer_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *file,
+                        bool plus)
+{
+    struct listing *listing = (struct listing *)handle_of(file);
+    struct fs *fs = fs_of(req);
+    struct output out = {
+        .req = req,
+        .data = reply_scratch(size),
+        .size = size,
+        .plus = plus,
+        .generation = atomic_load_explicit(&fs->generation, memory_order_acquire),
+    };
+    struct nx_err err = NX_ERR_INIT;
+    enum nx_code rc;
+
+    if (!out.data) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    pthread_mutex_lock(&listing->mu);
+    rc = fill(listing, &out, (uint64_t)offset, &err);
+    pthread_mutex_unlock(&listing->mu);
+    if (rc == NX_OK || out.used > 0) /* what is good first: the error comes again */
+        fuse_reply_buf(req, out.data, out.used);
+    else if (rc == NX_ENOTFOUND)
+        fuse_reply_buf(req, NULL, 0); /* removed while it was open */
+    else
+        reply_fail(req, "readdir", &err);
+}
+
+void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+              struct fuse_file_info *file)
+{
+    (void)ino;
+    answer_read(req, size, offset, file, false);
+}
+
+void dir_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                   struct fuse_file_info *file)
+{
+    (void)ino;
+    answer_read(req, size, offset, file, true);
+}
+
+static void release_listing(struct handle *handle, fuse_req_t req)
+{
+    struct listing *listing = (struct listing *)handle;
+
+    nx_dir_close(listing->dir);
+    pthread_mutex_destroy(&listing->mu);
+    handle_free(handle);
+    if (req)
+        fuse_reply_err(req, 0);
+}
+
+static const struct handle_class listing_class = {.release = release_listing};
+
+void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_err err = NX_ERR_INIT;
+    struct listing *listing;
+    struct nx_attr attr;
+    enum nx_code rc = magic_is(ino) ? magic_stat(fs, ino, &attr, &err)
+                                    : nx_db_stat(fs->db, NULL, ino, &attr, &err);
+
+    if (rc == NX_ENOTFOUND) {
+        fuse_reply_err(req, ESTALE);
+        return;
+    }
+    if (rc != NX_OK) {
+        reply_fail(req, "opendir", &err);
+        return;
+    }
+    listing = handle_new(fs, sizeof *listing, &listing_class, ino, file->flags);
+    if (!listing) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    pthread_mutex_init(&listing->mu, NULL);
+    listing->attr = attr;
+    file->fh = (uintptr_t)listing;
+    handle_reply_open(req, file);
+}
+
+void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+    (void)ino;
+    release_listing(handle_of(file), req);
+}
+
+/* A directory's names are commits of their own. */
+void dir_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *file)
+{
+    (void)ino, (void)datasync, (void)file;
+    reply_when_synced(req, "fsync");
+}

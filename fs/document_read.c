@@ -1,0 +1,139 @@
+/*
+ * document_read.c - reading handles of documents.
+ *
+ * The page cache belongs to the node, not to the handle. Documents up to a page are cached: one
+ * READ is one whole version. Larger ones are read with direct I/O from the version of the open: a
+ * snapshot until the first read, which turns it into text.
+ */
+#include <errno.h>
+
+#include "fs/files.h"
+#include "fs/handle.h"
+#include "fs/reply.h"
+#include "fs/writers.h"
+
+#define PAGE_BYTES 4096
+
+struct reader {
+    struct handle base;
+    pthread_mutex_t mu;
+    struct nx_snapshot *snapshot; /* owned; guarded by mu; NULL: cached, or loaded */
+    struct nx_buf text;           /* guarded by mu until loaded */
+    bool cached;                  /* constant */
+    bool loaded;                  /* guarded by mu */
+};
+
+static void reply_part(fuse_req_t req, struct nx_slice text, size_t size, off_t offset)
+{
+    uint64_t from = (uint64_t)offset;
+
+    if (from >= text.len) {
+        fuse_reply_buf(req, NULL, 0);
+        return;
+    }
+    size = size < text.len - from ? size : text.len - (size_t)from;
+    fuse_reply_buf(req, (const char *)text.data + from, size);
+}
+
+static enum nx_code read_text(struct fs *fs, const struct nx_snapshot *snapshot, nx_ino ino,
+                              struct nx_buf *text, struct nx_err *err)
+{
+    struct nx_attr attr;
+    enum nx_code rc = nx_document_text(fs->db, snapshot, ino, text, &attr, err);
+
+    return rc == NX_ENOTFOUND ? NX_OK : rc; /* a draft, or removed while it was open: no bytes */
+}
+
+/* The newest version, as the cached page must be: whole, or the one of the open handle's size. */
+static void read_cached(struct reader *reader, fuse_req_t req, size_t size, off_t offset)
+{
+    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_err err = NX_ERR_INIT;
+
+    if (read_text(reader->base.fs, NULL, reader->base.ino, &text, &err) == NX_OK)
+        reply_part(req, nx_buf_slice(&text), size, offset);
+    else
+        reply_fail(req, "read", &err);
+}
+
+static void read_pinned(struct reader *reader, fuse_req_t req, size_t size, off_t offset)
+{
+    struct nx_err err = NX_ERR_INIT;
+    enum nx_code rc = NX_OK;
+
+    pthread_mutex_lock(&reader->mu);
+    if (!reader->loaded) {
+        rc = read_text(reader->base.fs, reader->snapshot, reader->base.ino, &reader->text, &err);
+        if (rc == NX_OK) {
+            reader->loaded = true;
+            nx_snapshot_release(reader->snapshot);
+            reader->snapshot = NULL;
+        }
+    }
+    pthread_mutex_unlock(&reader->mu);
+    if (rc == NX_OK)
+        reply_part(req, nx_buf_slice(&reader->text), size, offset);
+    else
+        reply_fail(req, "read", &err);
+}
+
+static void read_document(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
+{
+    struct reader *reader = (struct reader *)handle;
+
+    if (reader->cached)
+        read_cached(reader, req, size, offset);
+    else
+        read_pinned(reader, req, size, offset);
+}
+
+static void fsync_reader(struct handle *handle, fuse_req_t req)
+{
+    (void)handle;
+    reply_when_synced(req, "fsync");
+}
+
+static void release_reader(struct handle *handle, fuse_req_t req)
+{
+    struct reader *reader = (struct reader *)handle;
+
+    if (reader->snapshot)
+        nx_snapshot_release(reader->snapshot);
+    nx_buf_fini(&reader->text);
+    pthread_mutex_destroy(&reader->mu);
+    handle_free(handle);
+    if (req)
+        fuse_reply_err(req, 0);
+}
+
+static const struct handle_class reader_class = {
+    .read = read_document,
+    .write = handle_no_write,
+    .flush = handle_ok,
+    .fsync = fsync_reader,
+    .resize = handle_no_resize,
+    .release = release_reader,
+};
+
+struct handle *document_open_reader(fuse_req_t req, const struct nx_attr *attr,
+                                    struct fuse_file_info *file)
+{
+    struct fs *fs = fs_of(req);
+    struct reader *reader = handle_new(fs, sizeof *reader, &reader_class, attr->ino, file->flags);
+
+    if (!reader)
+        return NULL;
+    pthread_mutex_init(&reader->mu, NULL);
+    reader->cached = attr->size <= PAGE_BYTES;
+    if (reader->cached) {
+        file->keep_cache = versions_keep(fs->versions, attr->ino, attr->revision);
+        return &reader->base;
+    }
+    file->direct_io = 1;
+    reader->snapshot = nx_snapshot_take(fs->engine);
+    if (!reader->snapshot) {
+        release_reader(&reader->base, NULL);
+        return NULL;
+    }
+    return &reader->base;
+}

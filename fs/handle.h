@@ -1,0 +1,61 @@
+/*
+ * handle.h - an open file: a class of functions and what they need.
+ *
+ * Ownership: made by an open, ended by the kernel's RELEASE, or at the unmount for what is left.
+ * Threads:   requests on one handle may overlap; each class says how it orders them.
+ */
+#ifndef FS_HANDLE_H
+#define FS_HANDLE_H
+
+#include <fcntl.h>
+
+#include "fs/mount.h"
+
+struct handle_class {
+    void (*read)(struct handle *handle, fuse_req_t req, size_t size, off_t offset);
+    void (*write)(struct handle *handle, fuse_req_t req, const char *data, size_t len,
+                  off_t offset);
+    void (*flush)(struct handle *handle, fuse_req_t req);
+    void (*fsync)(struct handle *handle, fuse_req_t req);
+    void (*resize)(struct handle *handle, fuse_req_t req, off_t size); /* ftruncate */
+    /* `req` is NULL at the unmount. Answers it and frees the handle. */
+    void (*release)(struct handle *handle, fuse_req_t req);
+};
+
+struct handle {
+    const struct handle_class *class;
+    struct fs *fs;
+    nx_ino ino;
+    int flags;                  /* of open(2) */
+    struct handle *prev, *next; /* the mount's list */
+};
+
+/* Zeroed memory of `size` bytes that begins with a handle, in the mount's list; NULL without
+ * memory. */
+void *handle_new(struct fs *fs, size_t size, const struct handle_class *class, nx_ino ino,
+                 int flags);
+void handle_free(struct handle *handle);
+/* Answer an open with the handle in file->fh; released when the caller is gone. */
+void handle_reply_open(fuse_req_t req, struct fuse_file_info *file);
+/* Release what never reached the kernel. */
+void handle_discard(const struct fuse_file_info *file);
+/* Release all that is left: at the unmount, when no request runs any more. */
+void handle_release_all(struct fs *fs);
+
+static inline struct handle *handle_of(const struct fuse_file_info *file)
+{
+    return (struct handle *)(uintptr_t)file->fh;
+}
+static inline bool handle_is_writer(const struct handle *handle)
+{
+    return (handle->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* For classes that have nothing to do there. */
+void handle_no_write(struct handle *handle, fuse_req_t req, const char *data, size_t len,
+                     off_t offset);
+void handle_no_read(struct handle *handle, fuse_req_t req, size_t size, off_t offset);
+void handle_no_resize(struct handle *handle, fuse_req_t req, off_t size);
+void handle_ok(struct handle *handle, fuse_req_t req); /* flush, fsync */
+
+#endif

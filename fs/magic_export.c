@@ -1,0 +1,63 @@
+/* magic_export.c - .export.ndjson, .export.json, .export.csv: the whole collection, streamed. */
+#include <nexadb/transfer.h>
+
+#include "fs/magic_handle.h"
+
+struct export
+{
+    struct magic_handle base;
+    struct nx_export *export; /* owned */
+};
+
+static enum nx_code start_export(void *arg, struct nx_err *err)
+{
+    struct export *export = arg;
+    struct magic_handle *handle = &export->base;
+    enum nx_export_format format = magic_kind_of(handle->magic) == MAGIC_EXPORT_CSV ? NX_EXPORT_CSV
+                                   : magic_kind_of(handle->magic) == MAGIC_EXPORT_JSON
+                                       ? NX_EXPORT_JSON
+                                       : NX_EXPORT_NDJSON;
+
+    return nx_export_open(handle->base.fs->db, handle->snapshot, handle->dir, format,
+                          handle->limits.visible, handle->limits.arg, &export->export, err);
+}
+
+static enum nx_code next_export(void *arg, size_t want, struct nx_buf *out, struct nx_err *err)
+{
+    struct export *export = arg;
+
+    if (atomic_load_explicit(&export->base.stream.canceled, memory_order_relaxed))
+        return nx_fail(err, NX_ECANCELED, "the reader was interrupted");
+    return nx_export_next(export->export, want, out, err);
+}
+
+static void stop_export(void *arg)
+{
+    struct export *export = arg;
+
+    nx_export_close(export->export);
+    export->export = NULL;
+}
+
+static const struct stream_source source = {start_export, next_export, stop_export};
+
+static void read_export(struct magic_handle *handle, struct magic_job *job)
+{
+    magic_handle_read(handle, job, job->offset);
+}
+
+static const struct magic_ops export_ops = {.read = read_export};
+
+struct handle *magic_export_open(struct fs *fs, const struct magic *magic, nx_ino dir,
+                                 fuse_req_t req, int flags, struct nx_err *err)
+{
+    struct export *export =
+        magic_handle_new(fs, sizeof *export, magic, &export_ops, &source, dir, req, flags);
+
+    if (!export) {
+        nx_fail_nomem(err);
+        return NULL;
+    }
+    export->base.snapshot = nx_snapshot_take(fs->engine);
+    return &export->base.base;
+}

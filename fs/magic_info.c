@@ -1,0 +1,222 @@
+/*
+ * magic_info.c - .count, .stats, .schema, .errors, .help: small texts, made at the first read.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <nexadb/json.h>
+
+#include "fs/errors.h"
+#include "fs/magic_handle.h"
+#include "fs/schema.h"
+
+struct info {
+    struct magic_handle base;
+};
+
+typedef enum nx_code (*info_fn)(struct magic_handle *handle, struct nx_buf *out,
+                                struct nx_err *err);
+
+static enum nx_code make_count(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
+{
+    uint64_t count = 0;
+    enum nx_code rc =
+        nx_document_count(handle->base.fs->db, handle->snapshot, handle->dir, &count, err);
+
+    return rc == NX_OK ? nx_buf_printf(out, "%ju\n", (uintmax_t)count) : rc;
+}
+
+/* --- .stats
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static enum nx_code add_engine(struct fs *fs, struct nx_buf *out)
+{
+    struct nx_engine_stats stats;
+    const char *separator = "";
+
+    nx_engine_get_stats(fs->engine, &stats);
+    nx_buf_printf(
+        out,
+        "  \"engine\": {\n    \"disk_bytes\": %ju,\n    \"wal_bytes\": %ju,\n"
+        "    \"tables\": %ju,\n    \"memtable_bytes\": %ju,\n    \"memtable_keys\": %ju,\n",
+        (uintmax_t)stats.disk_bytes, (uintmax_t)stats.wal_bytes, (uintmax_t)stats.table_count,
+        (uintmax_t)stats.memtable_bytes, (uintmax_t)stats.memtable_keys);
+    nx_buf_printf(out,
+                  "    \"sequence\": %ju,\n    \"commits\": %ju,\n    \"syncs\": %ju,\n"
+                  "    \"flushes\": %ju,\n    \"compactions\": %ju,\n    \"stall_ms\": %ju,\n",
+                  (uintmax_t)stats.sequence, (uintmax_t)stats.commits, (uintmax_t)stats.syncs,
+                  (uintmax_t)stats.flushes, (uintmax_t)stats.compactions,
+                  (uintmax_t)(stats.stall_ns / 1000000));
+    nx_buf_printf(
+        out,
+        "    \"cache_hits\": %ju,\n    \"cache_misses\": %ju,\n    \"cache_bytes\": %ju,\n"
+        "    \"snapshots\": %ju,\n    \"background_error\": %s%s%s,\n"
+        "    \"level_bytes\": [",
+        (uintmax_t)stats.cache_hits, (uintmax_t)stats.cache_misses, (uintmax_t)stats.cache_bytes,
+        (uintmax_t)stats.snapshots, stats.background_error ? "\"" : "",
+        stats.background_error ? nx_code_name(stats.background_error) : "null",
+        stats.background_error ? "\"" : "");
+    for (size_t i = 0; i < NX_LEVELS; i++, separator = ", ")
+        nx_buf_printf(out, "%s%ju", separator, (uintmax_t)stats.level_bytes[i]);
+    return nx_buf_append_str(out, "]\n  }\n}\n");
+}
+
+static bool add_collection(void *arg, const char *path, const struct nx_attr *attr,
+                           uint64_t documents)
+{
+    struct nx_buf *out = arg;
+
+    (void)attr;
+    nx_buf_append_str(out, out->data[out->len - 1] == '{' ? "\n    " : ",\n    ");
+    nx_json_write_string(path, strlen(path), out);
+    return nx_buf_printf(out, ": %ju", (uintmax_t)documents) == NX_OK;
+}
+
+/* Bytes of the documents' texts: one pass over their attributes. */
+static enum nx_code measure(struct magic_handle *handle, uint64_t *documents, uint64_t *bytes,
+                            struct nx_err *err)
+{
+    struct nx_dirent entry;
+    struct nx_dir *dir;
+    enum nx_code rc =
+        nx_dir_open(handle->base.fs->db, handle->snapshot, handle->dir, true, &dir, err);
+
+    if (rc != NX_OK)
+        return rc;
+    while ((rc = nx_dir_next(dir, &entry, err)) == NX_OK) {
+        if (entry.attr.kind != NX_KIND_DOCUMENT)
+            continue;
+        ++*documents;
+        *bytes += entry.attr.size;
+    }
+    nx_dir_close(dir);
+    return rc == NX_DONE ? NX_OK : rc;
+}
+
+static enum nx_code make_stats(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
+{
+    struct fs *fs = handle->base.fs;
+    uint64_t documents = 0, bytes = 0;
+    enum nx_code rc;
+
+    if (handle->dir == NX_ROOT_INO) {
+        nx_buf_append_str(out, "{\n  \"collections\": {");
+        rc = nx_db_each_collection(fs->db, handle->snapshot, add_collection, out, err);
+        nx_buf_append_str(out, "\n  },\n");
+        return rc == NX_OK ? add_engine(fs, out) : rc;
+    }
+    rc = measure(handle, &documents, &bytes, err);
+    nx_buf_printf(out, "{\n  \"documents\": %ju,\n  \"text_bytes\": %ju,\n", (uintmax_t)documents,
+                  (uintmax_t)bytes);
+    return rc == NX_OK ? add_engine(fs, out) : rc;
+}
+
+/* --- .schema, .errors, .help
+ * ------------------------------------------------------------------------------- */
+
+static enum nx_code make_schema(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
+{
+    return schema_infer(handle->base.fs->db, handle->snapshot, handle->dir, &handle->limits, out,
+                        err);
+}
+
+static enum nx_code make_errors(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
+{
+    return errors_read(handle->base.fs->errors, handle->dir, out) == NX_OK ? NX_OK
+                                                                           : nx_fail_nomem(err);
+}
+
+static void add_help(const struct magic *magic, struct nx_buf *out)
+{
+    nx_buf_printf(out, "%s\n", magic->name);
+    if (magic->write_help)
+        nx_buf_printf(out, "    write  %s\n", magic->write_help);
+    if (magic->read_help)
+        nx_buf_printf(out, "    read   %s\n", magic->read_help);
+    if (magic->example)
+        nx_buf_printf(out, "    $ %s\n", magic->example);
+    else
+        nx_buf_printf(out, "    $ cat %s\n", magic->name);
+}
+
+static enum nx_code make_help(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
+{
+    bool root = handle->dir == NX_ROOT_INO;
+    struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    const struct magic *magic;
+    enum nx_code rc = nx_db_path(handle->base.fs->db, NULL, handle->dir, &path, err);
+
+    if (rc != NX_OK)
+        return rc;
+    if (root)
+        nx_buf_append_str(out, "A directory here is a collection: mkdir makes one, rmdir drops an "
+                               "empty one. In it, NAME.json is the document whose _id is NAME.\n"
+                               "Each collection has the files below; cat COLLECTION/.help shows "
+                               "them with their own.\n\n");
+    else
+        nx_buf_printf(out,
+                      "Collection %.*s: NAME.json is the document whose _id is NAME. Write one "
+                      "with any editor, rm deletes it.\nNo listing shows these files:\n\n",
+                      (int)path.len, (char *)path.data);
+    for (unsigned i = 0; (magic = magic_row(i)); i++)
+        if (magic->flags & (root ? MAGIC_IN_ROOT : MAGIC_IN_COLLECTION))
+            add_help(magic, out);
+    return nx_buf_append_str(out, root ? "\nDocumentation: docs/filesystem.md\n"
+                                       : "\n`tail -n 1 .errors` tells why something was "
+                                         "\"Invalid argument\".\n");
+}
+
+/* --- the handle
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static const info_fn makers[MAGIC_KINDS] = {
+    [MAGIC_COUNT] = make_count,   [MAGIC_STATS] = make_stats, [MAGIC_SCHEMA] = make_schema,
+    [MAGIC_ERRORS] = make_errors, [MAGIC_HELP] = make_help,
+};
+
+static enum nx_code start_info(void *arg, struct nx_err *err)
+{
+    (void)arg, (void)err;
+    return NX_OK;
+}
+
+static enum nx_code next_info(void *arg, size_t want, struct nx_buf *out, struct nx_err *err)
+{
+    struct magic_handle *handle = arg;
+    enum nx_code rc = makers[magic_kind_of(handle->magic)](handle, out, err);
+
+    (void)want;
+    return rc == NX_OK ? NX_DONE : rc;
+}
+
+static void stop_info(void *arg)
+{
+    (void)arg;
+}
+
+static const struct stream_source source = {start_info, next_info, stop_info};
+
+static void read_info(struct magic_handle *handle, struct magic_job *job)
+{
+    magic_handle_read(handle, job, job->offset);
+}
+
+static const struct magic_ops info_ops = {.read = read_info};
+
+struct handle *magic_info_open(struct fs *fs, const struct magic *magic, nx_ino dir, fuse_req_t req,
+                               int flags, struct nx_err *err)
+{
+    struct info *info =
+        magic_handle_new(fs, sizeof *info, magic, &info_ops, &source, dir, req, flags);
+
+    if (!info) {
+        nx_fail_nomem(err);
+        return NULL;
+    }
+    if (magic_kind_of(magic) == MAGIC_ERRORS && (flags & O_TRUNC))
+        errors_clear(fs->errors, dir);
+    info->base.snapshot = nx_snapshot_take(fs->engine);
+    return &info->base.base;
+}

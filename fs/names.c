@@ -1,0 +1,379 @@
+/*
+ * names.c - requests that make, find, move and remove names.
+ *
+ * The store decides what a name means; here its answers are mapped, and what a shell cannot see
+ * ("Invalid argument") is explained in `.errors`. A rename between documents and plain files
+ * changes node numbers that the kernel has attached to its names: such names are forgotten right
+ * after the answer.
+ */
+#include "fs/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nexadb/id.h>
+
+#include "fs/errors.h"
+#include "fs/files.h"
+#include "fs/handle.h"
+#include "fs/magic.h"
+#include "fs/notify.h"
+#include "fs/reply.h"
+
+#define REJECTED ".rejected"
+
+static uint64_t generation_now(struct fs *fs)
+{
+    return atomic_load_explicit(&fs->generation, memory_order_acquire);
+}
+
+/* True when the request has been refused: the mount is read-only, or the name belongs to a magic
+ * file or lies in the folder that is not there yet. */
+static bool refuse_change(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_attr dir;
+    int error = 0;
+
+    if (fs->options.read_only)
+        error = EROFS;
+    else if (strlen(name) > NX_NAME_MAX)
+        error = ENAMETOOLONG;
+    else if (magic_is(parent))
+        error = EPERM;
+    else if (magic_is_name(name) && nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK &&
+             magic_find(fs, dir.kind, name))
+        error = EPERM;
+    if (error)
+        fuse_reply_err(req, error);
+    return error != 0;
+}
+
+/* Failures about a document are explained where their user looks. */
+static void explain(struct fs *fs, nx_ino dir, const char *name, enum nx_code rc,
+                    const struct nx_err *err, struct nx_slice text)
+{
+    if (rc == NX_ENAME || rc == NX_EJSON || rc == NX_EDOC || rc == NX_EID || rc == NX_ETOOBIG ||
+        rc == NX_ECONFLICT)
+        errors_add(fs->errors, dir, name, err, text);
+}
+
+/* --- lookup
+ * --------------------------------------------------------------------------------------- */
+
+static bool lookup_magic(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    const struct magic *magic;
+    struct nx_attr dir, attr;
+
+    if (!magic_is_name(name) || nx_db_stat(fs->db, NULL, parent, &dir, NULL) != NX_OK)
+        return false;
+    magic = magic_find(fs, dir.kind, name);
+    if (!magic)
+        return false;
+    magic_attr(magic, &dir, &attr);
+    /* a generation of the past: attributes follow their directory's, and the folder may become real
+     */
+    reply_entry(req, &attr, generation_now(fs) - 1);
+    return true;
+}
+
+void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_err err = NX_ERR_INIT;
+    uint64_t generation = generation_now(fs);
+    size_t len = strlen(name);
+    struct nx_attr attr;
+    enum nx_code rc;
+
+    if (len > NX_NAME_MAX) {
+        fuse_reply_err(req, ENAMETOOLONG);
+        return;
+    }
+    if (magic_is(parent)) {
+        fuse_reply_err(req, ENOENT);
+        return;
+    }
+    rc = nx_db_lookup(fs->db, NULL, parent, name, len, &attr, &err);
+    if (rc == NX_OK)
+        reply_entry(req, &attr, generation);
+    else if (rc != NX_ENOTFOUND && rc != NX_ENAME)
+        reply_fail(req, "lookup", &err);
+    else if (!lookup_magic(req, parent, name))
+        reply_missing(req, generation);
+}
+
+void names_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    struct nx_buf target NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_err err = NX_ERR_INIT;
+    enum nx_code rc = nx_db_readlink(fs_of(req)->db, NULL, ino, &target, &err);
+
+    if (rc == NX_OK)
+        rc = nx_buf_append_byte(&target, 0);
+    if (rc == NX_OK) {
+        fuse_reply_readlink(req, (char *)target.data);
+        return;
+    }
+    err.code = rc;
+    reply_fail(req, "readlink", &err);
+}
+
+/* --- making
+ * --------------------------------------------------------------------------------------- */
+
+/* A name that is there already, for an open that may find one. */
+static void open_existing(struct parked *parked, nx_ino parent, const char *name)
+{
+    struct nx_change change = {.origin = parked->fs->origin};
+    struct nx_err err = NX_ERR_INIT;
+    uint64_t generation = generation_now(parked->fs);
+    enum nx_code rc =
+        nx_db_lookup(parked->fs->db, NULL, parent, name, strlen(name), &parked->attr, &err);
+
+    if (rc == NX_OK && parked->attr.kind == NX_KIND_FILE && (parked->file.flags & O_TRUNC))
+        rc = nx_db_set_attr(parked->fs->db, parked->attr.ino, NX_SET_SIZE,
+                            &(struct nx_attr){.size = 0}, &change, &parked->attr, &err);
+    if (rc == NX_OK)
+        rc = files_open_handle(parked->req, &parked->attr, &parked->file, &err);
+    parked_finish_done(parked, rc, &err, generation);
+}
+
+void names_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                  struct fuse_file_info *file)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    enum nx_code rc;
+
+    if (refuse_change(req, parent, name) || !(parked = parked_new(req, "create", PARKED_CREATE)))
+        return;
+    change = parked_change(parked);
+    parked->file = *file;
+    parked->file.fh = 0;
+    parked->attr = (struct nx_attr){
+        .kind = NX_KIND_FILE, .mode = mode & 07777, .uid = change.uid, .gid = change.gid};
+    rc = nx_db_create(parked->fs->db, parent, name, strlen(name), NX_SLICE_NULL, &change,
+                      &parked->attr, &err);
+    if (rc == NX_EEXISTS && !(file->flags & O_EXCL)) {
+        open_existing(parked, parent, name);
+        return;
+    }
+    if (rc == NX_OK)
+        parked->refused = files_open_handle(req, &parked->attr, &parked->file, &err);
+    else
+        explain(parked->fs, parent, name, rc, &err, NX_SLICE_NULL);
+    parked_finish(parked, rc, &err);
+}
+
+static void make_node(fuse_req_t req, const char *what, nx_ino parent, const char *name,
+                      struct nx_attr attr, struct nx_slice target)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    enum nx_code rc;
+
+    if (refuse_change(req, parent, name) || !(parked = parked_new(req, what, PARKED_ENTRY)))
+        return;
+    change = parked_change(parked);
+    parked->attr = attr;
+    parked->attr.uid = change.uid;
+    parked->attr.gid = change.gid;
+    rc = nx_db_create(parked->fs->db, parent, name, strlen(name), target, &change, &parked->attr,
+                      &err);
+    if (rc != NX_OK)
+        explain(parked->fs, parent, name, rc, &err, NX_SLICE_NULL);
+    parked_finish(parked, rc, &err);
+}
+
+void names_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    enum nx_kind kind = S_ISFIFO(mode)   ? NX_KIND_FIFO
+                        : S_ISSOCK(mode) ? NX_KIND_SOCKET
+                        : S_ISCHR(mode)  ? NX_KIND_CHARDEV
+                        : S_ISBLK(mode)  ? NX_KIND_BLOCKDEV
+                                         : NX_KIND_FILE;
+
+    make_node(req, "mknod", parent, name,
+              (struct nx_attr){.kind = kind, .mode = mode & 07777, .rdev = rdev}, NX_SLICE_NULL);
+}
+
+void names_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    make_node(req, "mkdir", parent, name,
+              (struct nx_attr){.kind = NX_KIND_DIRECTORY, .mode = mode & 07777}, NX_SLICE_NULL);
+}
+
+void names_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    make_node(req, "symlink", parent, name, (struct nx_attr){.kind = NX_KIND_SYMLINK, .mode = 0777},
+              nx_slice_str(target));
+}
+
+void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    enum nx_code rc;
+
+    if (refuse_change(req, parent, name))
+        return;
+    if (magic_is(ino)) {
+        fuse_reply_err(req, EPERM);
+        return;
+    }
+    parked = parked_new(req, "link", PARKED_ENTRY);
+    if (!parked)
+        return;
+    change = parked_change(parked);
+    rc = nx_db_link(parked->fs->db, ino, parent, name, strlen(name), &change, &parked->attr, &err);
+    parked_finish(parked, rc, &err);
+}
+
+/* --- removing
+ * ------------------------------------------------------------------------------------- */
+
+void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_attr dir, removed;
+    struct nx_change change;
+    struct parked *parked;
+
+    if (!fs->options.read_only && magic_is_name(name) &&
+        nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK && magic_find(fs, dir.kind, name)) {
+        fuse_reply_err(req, 0); /* so that rm -r works where they are listed */
+        return;
+    }
+    if (refuse_change(req, parent, name) || !(parked = parked_new(req, "unlink", PARKED_STATUS)))
+        return;
+    change = parked_change(parked);
+    parked_finish(parked, nx_db_unlink(fs->db, parent, name, strlen(name), &change, &removed, &err),
+                  &err);
+}
+
+/* The number of the rejected folder when a directory holds nothing else; 0 otherwise. */
+static nx_ino only_rejected(struct fs *fs, nx_ino dir)
+{
+    struct nx_dirent entry;
+    struct nx_dir *list;
+    nx_ino found = 0;
+
+    if (nx_dir_open(fs->db, NULL, dir, false, &list, NULL) != NX_OK)
+        return 0;
+    if (nx_dir_next(list, &entry, NULL) == NX_OK && strcmp(entry.name, REJECTED) == 0) {
+        found = entry.attr.ino;
+        if (nx_dir_next(list, &entry, NULL) != NX_DONE)
+            found = 0;
+    }
+    nx_dir_close(list);
+    return found;
+}
+
+/* Reserved entries go with their collection. */
+static bool drop_rejected(struct fs *fs, nx_ino parent, const char *name, struct nx_change change)
+{
+    struct nx_attr dir;
+    nx_ino rejected;
+
+    if (nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) != NX_OK ||
+        dir.kind != NX_KIND_COLLECTION)
+        return false;
+    rejected = only_rejected(fs, dir.ino);
+    change.done = NULL;
+    change.durability = NX_BUFFERED;
+    return rejected != 0 && nx_db_drop(fs->db, rejected, &change, NULL) == NX_OK;
+}
+
+void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    struct nx_attr dir;
+    enum nx_code rc;
+
+    if (!fs->options.read_only && strcmp(name, REJECTED) == 0 &&
+        nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) != NX_OK) {
+        fuse_reply_err(req, 0); /* the folder that is not there yet */
+        return;
+    }
+    if (fs->options.read_only) {
+        fuse_reply_err(req, EROFS);
+        return;
+    }
+    parked = parked_new(req, "rmdir", PARKED_STATUS);
+    if (!parked)
+        return;
+    change = parked_change(parked);
+    rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
+    if (rc == NX_ENOTEMPTY && drop_rejected(fs, parent, name, change))
+        rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
+    parked_finish(parked, rc, &err);
+}
+
+/* --- moving
+ * --------------------------------------------------------------------------------------- */
+
+/* The text of a plain file that was refused as a document, for the caret. */
+static void read_source(struct fs *fs, nx_ino dir, const char *name, struct nx_buf *out)
+{
+    struct nx_attr attr;
+    size_t got = 0;
+
+    if (nx_db_lookup(fs->db, NULL, dir, name, strlen(name), &attr, NULL) != NX_OK ||
+        attr.kind != NX_KIND_FILE || attr.size > NX_DOC_MAX_BYTES ||
+        nx_buf_resize(out, attr.size) != NX_OK)
+        return;
+    if (nx_db_read(fs->db, NULL, attr.ino, 0, out->data, out->len, &got, NULL) != NX_OK)
+        got = 0;
+    out->len = got;
+}
+
+static enum nx_code explain_rename(struct fs *fs, nx_ino from_dir, const char *from, nx_ino dir,
+                                   const char *name, enum nx_code rc, struct nx_err *err)
+{
+    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+
+    if (err->line > 0)
+        read_source(fs, from_dir, from, &text);
+    explain(fs, dir, name, rc, err, nx_buf_slice(&text));
+    return rc == NX_ECONFLICT ? NX_EBUSY : rc; /* the kernel tries again on ESTALE */
+}
+
+void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse_ino_t to_parent,
+                  const char *to, unsigned flags)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    struct fs *fs;
+    enum nx_code rc;
+
+    if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE)) {
+        fuse_reply_err(req, EINVAL);
+        return;
+    }
+    if (refuse_change(req, from_parent, from) || refuse_change(req, to_parent, to) ||
+        !(parked = parked_new(req, "rename", PARKED_STATUS)))
+        return;
+    fs = parked->fs;
+    change = parked_change(parked);
+    rc = nx_db_rename(fs->db, from_parent, from, strlen(from), to_parent, to, strlen(to), flags,
+                      &change, &err);
+    if (rc != NX_OK)
+        rc = explain_rename(fs, from_parent, from, to_parent, to, rc, &err);
+    else if (nx_name_is_document(from, strlen(from)) || nx_name_is_document(to, strlen(to))) {
+        notifier_forget_name(fs->notifier, to_parent, to);
+        notifier_forget_name(fs->notifier, from_parent, from);
+    }
+    parked_finish(parked, rc, &err);
+}

@@ -1,0 +1,79 @@
+/*
+ * plain.c - open plain files: the kernel's page cache in front, the engine behind.
+ *
+ * Nothing is staged: each WRITE is a commit of its own, parked until it is acknowledged. The node
+ * is held while it is open, so that an unlinked file stays readable. Locks and mmap are the
+ * kernel's.
+ */
+#include <errno.h>
+
+#include "fs/files.h"
+#include "fs/handle.h"
+#include "fs/reply.h"
+
+static void read_plain(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
+{
+    struct nx_err err = NX_ERR_INIT;
+    void *data = reply_scratch(size);
+    size_t got = 0;
+
+    if (!data)
+        fuse_reply_err(req, ENOMEM);
+    else if (nx_db_read(handle->fs->db, NULL, handle->ino, (uint64_t)offset, data, size, &got,
+                        &err) == NX_OK)
+        fuse_reply_buf(req, data, got);
+    else
+        reply_fail(req, "read", &err);
+}
+
+static void write_plain(struct handle *handle, fuse_req_t req, const char *data, size_t len,
+                        off_t offset)
+{
+    struct parked *parked = parked_new(req, "write", PARKED_WRITE);
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+
+    if (!parked)
+        return;
+    parked->written = len;
+    change = parked_change(parked);
+    parked_finish(parked,
+                  nx_db_write(handle->fs->db, handle->ino, (uint64_t)offset, data, len, &change,
+                              &parked->attr, &err),
+                  &err);
+}
+
+static void fsync_plain(struct handle *handle, fuse_req_t req)
+{
+    (void)handle;
+    reply_when_synced(req, "fsync");
+}
+
+static void release_plain(struct handle *handle, fuse_req_t req)
+{
+    nx_db_unpin(handle->fs->db, handle->ino);
+    handle_free(handle);
+    if (req)
+        fuse_reply_err(req, 0);
+}
+
+static const struct handle_class plain_class = {
+    .read = read_plain,
+    .write = write_plain,
+    .flush = handle_ok,
+    .fsync = fsync_plain,
+    .resize = NULL, /* by the node: files_setattr */
+    .release = release_plain,
+};
+
+struct handle *plain_open(fuse_req_t req, const struct nx_attr *attr, struct fuse_file_info *file)
+{
+    struct fs *fs = fs_of(req);
+    struct handle *handle = handle_new(fs, sizeof *handle, &plain_class, attr->ino, file->flags);
+
+    if (!handle)
+        return NULL;
+    nx_db_pin(fs->db, attr->ino);
+    file->keep_cache = 1; /* what changes behind the kernel is taken back by the notifier */
+    return handle;
+}
