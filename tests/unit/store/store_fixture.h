@@ -2,6 +2,8 @@
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
+#include <stdlib.h>
+
 #include <nexadb/db.h>
 #include <nexadb/json.h>
 
