@@ -277,48 +277,74 @@ static enum nx_code descend(struct walk *walk, nx_ino dir, struct nx_err *err)
     return NX_OK;
 }
 
-/* The next collection in `dir` after `name`; replaces the path's last name by it. NX_DONE. */
-static enum nx_code next_child(struct walk *walk, struct walk_level *level, nx_ino *out,
+/* The name of the child that the walk came from last; empty before the first. */
+static struct nx_slice last_child(const struct walk *walk, const struct walk_level *level)
+{
+    size_t at = level->name_at;
+
+    if (at == walk->path.len)
+        return NX_SLICE_NULL;
+    if (walk->path.data[at] == '/') /* between the parent's path and the name */
+        at++;
+    return nx_slice(walk->path.data + at, walk->path.len - at);
+}
+
+static enum nx_code replace_child(struct walk *walk, const struct walk_level *level,
+                                  struct nx_slice name, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    walk->path.len = level->name_at;
+    if (level->name_at > 0)
+        rc = nx_buf_append_byte(&walk->path, '/');
+    if (rc == NX_OK)
+        rc = nx_buf_append(&walk->path, name.data, name.len);
+    return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
+}
+
+/* From the iterator's first entry to one that is a collection. NX_DONE. */
+static enum nx_code find_collection(struct nx_iter *iter, struct entry *out, struct nx_slice *name,
+                                    struct nx_err *err)
+{
+    enum nx_code rc;
+
+    for (bool ok = nx_iter_first(iter); ok; ok = nx_iter_next(iter)) {
+        nx_ino dir;
+
+        if (!key_split(nx_iter_key(iter), &dir, name) || !entry_decode(nx_iter_value(iter), out))
+            return nx_fail(err, NX_ECORRUPT, "an entry of a directory cannot be read");
+        if (out->kind == NX_KIND_COLLECTION)
+            return NX_OK;
+    }
+    rc = nx_iter_status(iter, err);
+    return rc == NX_OK ? NX_DONE : rc;
+}
+
+/* The next collection in a level; the path's last name becomes its name. NX_DONE. */
+static enum nx_code next_child(struct walk *walk, const struct walk_level *level, nx_ino *out,
                                struct nx_err *err)
 {
-    struct nx_slice last =
-        nx_slice(walk->path.data + level->name_at, walk->path.len - level->name_at);
+    struct nx_slice last = last_child(walk, level), name;
     struct key lower, upper;
     struct nx_range range = {.snapshot = walk->snapshot, .keep_cache = true};
     struct nx_iter *iter;
+    struct entry entry;
     enum nx_code rc;
 
-    if (last.len > 0 && last.data[0] == '/') /* between the parent's path and this name */
-        last = nx_slice(last.data + 1, last.len - 1);
     key_of_tail(&lower, KEY_ENTRY, level->dir, last);
     if (last.len > 0)
-        lower.data[lower.len++] = 0;
+        lower.data[lower.len++] = 0; /* right behind it */
     key_of(&upper, KEY_ENTRY, level->dir + 1);
     range.lower = key_slice(&lower);
     range.upper = key_slice(&upper);
     rc = nx_iter_open(walk->db->engine, &range, &iter, err);
     if (rc != NX_OK)
         return rc;
-    rc = NX_DONE;
-    for (bool ok = nx_iter_first(iter); ok; ok = nx_iter_next(iter)) {
-        struct nx_slice key = nx_iter_key(iter);
-        struct entry entry;
-
-        if (!entry_decode(nx_iter_value(iter), &entry) || key.len <= 9) {
-            rc = store_corrupt(err, &lower, "entry");
-            break;
-        }
-        if (entry.kind != NX_KIND_COLLECTION)
-            continue;
-        walk->path.len = level->name_at;
-        rc = level->name_at > 0 ? nx_buf_append_byte(&walk->path, '/') : NX_OK;
-        if (rc == NX_OK)
-            rc = nx_buf_append(&walk->path, key.data + 9, key.len - 9);
+    rc = find_collection(iter, &entry, &name, err);
+    if (rc == NX_OK)
+        rc = replace_child(walk, level, name, err);
+    if (rc == NX_OK)
         *out = entry.ino;
-        break;
-    }
-    if (rc == NX_DONE && nx_iter_status(iter, err) != NX_OK)
-        rc = nx_iter_status(iter, err);
     nx_iter_close(iter);
     return rc;
 }

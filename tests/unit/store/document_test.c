@@ -324,25 +324,23 @@ static void everything_is_there_after_reopening(void **state)
     assert_true(make_node(f->db, f->users, "e.json", NX_KIND_FILE) > last);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_text_is_read_back_byte_for_byte),
-        TEST(the_name_is_the_id_whatever_the_text_says),
-        TEST(bson_reads_as_indent_2_without_id),
-        TEST(an_id_in_the_document_is_used_when_none_is_given),
-        TEST(insert_replace_and_delete_demand_what_they_say),
-        TEST(a_list_is_all_or_none_and_sees_its_own_changes),
-        TEST(a_revision_changes_and_guards),
-        TEST(large_bodies_come_and_go),
-        TEST(sixteen_mebibytes_is_the_limit),
-        TEST(attributes_are_kept_and_given),
-        TEST(a_scan_goes_in_id_order_between_bounds),
-        TEST(a_snapshot_keeps_its_picture),
-        TEST(a_draft_is_listed_but_no_document),
-        TEST(everything_is_there_after_reopening),
+        BOTH(a_text_is_read_back_byte_for_byte),
+        BOTH(the_name_is_the_id_whatever_the_text_says),
+        BOTH(bson_reads_as_indent_2_without_id),
+        BOTH(an_id_in_the_document_is_used_when_none_is_given),
+        BOTH(insert_replace_and_delete_demand_what_they_say),
+        BOTH(a_list_is_all_or_none_and_sees_its_own_changes),
+        BOTH(a_revision_changes_and_guards),
+        BOTH(large_bodies_come_and_go),
+        BOTH(sixteen_mebibytes_is_the_limit),
+        BOTH(attributes_are_kept_and_given),
+        BOTH(a_scan_goes_in_id_order_between_bounds),
+        BOTH(a_snapshot_keeps_its_picture),
+        BOTH(a_draft_is_listed_but_no_document),
+        BOTH(everything_is_there_after_reopening),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,27 @@ static void a_document_renamed_away_is_a_file_and_its_name_gets_its_number_back(
     assert_int_not_equal(look(f->db, f->users, "a.json").ino, number);
 }
 
+static void a_number_is_remembered_for_two_seconds(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        bool back;
+    } waits[] = {{1900000000, true}, {2100000000, false}};
+    struct store_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    for (size_t i = 0; i < 2; i++) {
+        nx_ino number;
+
+        OK(put_text(f->db, f->users, "a.json", "{}", NX_PUT_UPSERT, &err));
+        number = look(f->db, f->users, "a.json").ino;
+        OK(rename_name(f->db, f->users, "a.json", f->users, "backup", 0, &err));
+        store_tick(f, waits[i].ns);
+        make_node(f->db, f->users, "a.json", NX_KIND_FILE);
+        assert_int_equal(look(f->db, f->users, "a.json").ino == number, waits[i].back);
+    }
+}
+
 static void a_document_renamed_to_another_id_keeps_its_bytes(void **state)
 {
     static const char *const texts[] = {"{ \"v\" : 1 }", "{\n  \"v\": 1\n}\n",
@@ -312,23 +333,23 @@ static void an_open_file_renamed_to_a_document_stays_for_its_handle(void **state
     assert_json(f->db, f->users, "a.json", "{\"_id\":\"a\",\"v\":1}");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_plain_file_replaces_another),
-        TEST(a_directory_moves_with_all_in_it_and_not_below_itself),
-        TEST(a_plain_file_renamed_to_a_document_is_one),
-        TEST(a_bad_file_does_not_become_a_document),
-        TEST(a_document_renamed_away_is_a_file_and_its_name_gets_its_number_back),
-        TEST(a_document_renamed_to_another_id_keeps_its_bytes),
-        TEST(an_exchange_swaps_what_the_names_stand_for),
-        TEST(a_directory_crosses_the_border_only_when_nothing_must_change),
-        TEST(a_file_keeps_what_is_written_where_it_is_written),
-        TEST(a_hole_costs_nothing),
-        TEST(an_open_file_outlives_its_name),
-        TEST(an_open_file_renamed_to_a_document_stays_for_its_handle),
+        BOTH(a_plain_file_replaces_another),
+        BOTH(a_directory_moves_with_all_in_it_and_not_below_itself),
+        BOTH(a_plain_file_renamed_to_a_document_is_one),
+        BOTH(a_bad_file_does_not_become_a_document),
+        BOTH(a_document_renamed_away_is_a_file_and_its_name_gets_its_number_back),
+        cmocka_unit_test_setup_teardown(a_number_is_remembered_for_two_seconds, store_setup_sim,
+                                        store_teardown),
+        BOTH(a_document_renamed_to_another_id_keeps_its_bytes),
+        BOTH(an_exchange_swaps_what_the_names_stand_for),
+        BOTH(a_directory_crosses_the_border_only_when_nothing_must_change),
+        BOTH(a_file_keeps_what_is_written_where_it_is_written),
+        BOTH(a_hole_costs_nothing),
+        BOTH(an_open_file_outlives_its_name),
+        BOTH(an_open_file_renamed_to_a_document_stays_for_its_handle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

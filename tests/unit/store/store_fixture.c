@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io_sim.h"
 #include "store/store.h"
 
 void expect(enum nx_code want, enum nx_code rc, const struct nx_err *err)
@@ -14,17 +15,28 @@ void expect(enum nx_code want, enum nx_code rc, const struct nx_err *err)
                  rc == NX_OK ? "" : err->message);
 }
 
-static void open_db(struct store_fixture *f)
+struct nx_db *store_open(const char *dir, struct io_sim *sim)
 {
     struct nx_err err = NX_ERR_INIT;
     struct nx_db_options options;
+    struct nx_db *db;
 
     nx_db_options_init(&options);
-    options.engine.io = f->io;
-    options.engine.memtable_bytes = 4 << 20;
-    options.engine.wal_segment_bytes = 4 << 20;
-    options.engine.cache_bytes = 4 << 20;
-    OK(nx_db_open(f->dir, &options, &f->db, &err));
+    options.engine.io = sim ? io_sim_io(sim) : NULL;
+    options.engine.memtable_bytes = 1 << 20;
+    options.engine.wal_segment_bytes = 1 << 20;
+    options.engine.cache_bytes = 1 << 20;
+    OK(nx_db_open(dir, &options, &db, &err));
+    return db;
+}
+
+static int begin(struct store_fixture *f, void **state)
+{
+    f->db = store_open(f->dir, f->sim);
+    store_tick(f, 1);
+    f->users = make_collection(f->db, "users");
+    *state = f;
+    return 0;
 }
 
 int store_setup(void **state)
@@ -32,12 +44,22 @@ int store_setup(void **state)
     struct store_fixture *f = calloc(1, sizeof *f);
 
     snprintf(f->dir, sizeof f->dir, "/tmp/nexadb-store-XXXXXX");
-    if (!mkdtemp(f->dir))
-        return -1;
-    open_db(f);
-    f->users = make_collection(f->db, "users");
-    *state = f;
-    return 0;
+    return mkdtemp(f->dir) ? begin(f, state) : -1;
+}
+
+int store_setup_sim(void **state)
+{
+    struct store_fixture *f = calloc(1, sizeof *f);
+
+    snprintf(f->dir, sizeof f->dir, "db");
+    f->sim = io_sim_new(1);
+    return f->sim ? begin(f, state) : -1;
+}
+
+void store_tick(struct store_fixture *f, uint64_t ns)
+{
+    if (f->sim)
+        io_sim_advance(f->sim, ns);
 }
 
 void store_verify(struct nx_db *db)
@@ -52,7 +74,7 @@ void store_reopen(struct store_fixture *f)
     struct nx_err err = NX_ERR_INIT;
 
     OK(nx_db_close(f->db, &err));
-    open_db(f);
+    f->db = store_open(f->dir, f->sim);
 }
 
 int store_teardown(void **state)
@@ -60,14 +82,14 @@ int store_teardown(void **state)
     struct store_fixture *f = *state;
     struct nx_err err = NX_ERR_INIT;
     char command[128];
+    bool on_disk = !f->sim;
 
     store_verify(f->db);
     OK(nx_db_close(f->db, &err));
+    io_sim_free(f->sim);
     snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-    if (system(command) != 0)
-        return -1;
     free(f);
-    return 0;
+    return on_disk && system(command) != 0 ? -1 : 0;
 }
 
 nx_ino make_collection(struct nx_db *db, const char *path)

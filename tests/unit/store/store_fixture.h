@@ -9,17 +9,31 @@
 
 #include "tests/support/unit.h"
 
+struct io_sim;
+
 struct store_fixture {
     char dir[64];
-    struct nx_io *io; /* NULL: the operating system's */
+    struct io_sim *sim; /* NULL: the operating system's files */
     struct nx_db *db;
     nx_ino users; /* the collection "users" */
 };
 
 /* A new database in a directory of its own under /tmp, with the collection "users". */
 int store_setup(void **state);
+/* The same on a disk in memory. */
+int store_setup_sim(void **state);
 /* Verifies, closes, removes. */
 int store_teardown(void **state);
+/* A test on both. */
+#define BOTH(test)                                                                                 \
+    {#test, test, store_setup, store_teardown, NULL},                                              \
+    {                                                                                              \
+#test " (sim)", test, store_setup_sim, store_teardown, NULL                                \
+    }
+/* Let time go on, where it stands still. */
+void store_tick(struct store_fixture *f, uint64_t ns);
+/* A database of small memtables in `dir`. */
+struct nx_db *store_open(const char *dir, struct io_sim *sim);
 void store_reopen(struct store_fixture *f);
 void store_verify(struct nx_db *db);
 
