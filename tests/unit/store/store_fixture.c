@@ -51,7 +51,7 @@ int store_setup_sim(void **state)
 {
     struct store_fixture *f = calloc(1, sizeof *f);
 
-    snprintf(f->dir, sizeof f->dir, "db");
+    snprintf(f->dir, sizeof f->dir, "/db");
     f->sim = io_sim_new(1);
     return f->sim ? begin(f, state) : -1;
 }
