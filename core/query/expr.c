@@ -17,7 +17,7 @@
 static const struct expr_family *const families[] = {
     &expr_arith, &expr_trig,      &expr_bits,    &expr_compare,      &expr_string,
     &expr_regex, &expr_array,     &expr_object,  &expr_set,          &expr_type,
-    &expr_date,  &expr_date_text, &expr_control, &expr_array_higher,
+    &expr_date,  &expr_date_text, &expr_control, &expr_array_higher, &expr_accumulator,
 };
 const struct expr_family *const *const expr_families = families;
 
