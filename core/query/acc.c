@@ -68,8 +68,8 @@ static enum nx_code read_members(const struct acc_class *class, const struct nx_
 static enum nx_code read_n(struct acc_spec *spec, const struct nx_value *value, struct nx_err *err)
 {
     struct arena arena = ARENA_INIT;
-    struct expr_env env = {.root = nx_doc_empty, .current = NX_MISSING, .arena = &arena,
-                           .metadata = NX_MISSING};
+    struct expr_env env = {
+        .root = nx_doc_empty, .current = NX_MISSING, .arena = &arena, .metadata = NX_MISSING};
     struct nx_value n;
     struct expr *expr;
     int64_t number = 0;
@@ -158,8 +158,8 @@ enum nx_code acc_spec_parse(const char *name, size_t name_len, const struct nx_v
     spec->n = 1;
     if (class->form == ACC_NOTHING) {
         if (value->type != NX_TYPE_DOCUMENT || !nx_doc_is_empty(nx_value_slice(value)))
-            rc = nx_fail(err, NX_EQUERY, "%s takes no argument: {%s: {}}", class->name,
-                         class->name);
+            rc =
+                nx_fail(err, NX_EQUERY, "%s takes no argument: {%s: {}}", class->name, class->name);
     } else if (class->form == ACC_EXPR) {
         rc = expr_parse(value, vars, &spec->input, err);
     } else {

@@ -73,11 +73,11 @@ struct acc_item {
 struct acc {
     const struct acc_spec *spec;
     uint64_t count;
-    int64_t whole;      /* sum of the integers, while it fits */
-    double sum, carry;  /* of the rest, with the error that rounding left */
+    int64_t whole;     /* sum of the integers, while it fits */
+    double sum, carry; /* of the rest, with the error that rounding left */
     struct decimal decimal;
     bool has_double, has_decimal, is_long;
-    double mean, squares; /* Welford's */
+    double mean, squares;   /* Welford's */
     struct acc_item *items; /* owned */
     size_t len, cap;
     uint32_t *buckets; /* owned; of a set: index + 1 of an item, by hash */

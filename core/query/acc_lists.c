@@ -47,16 +47,14 @@ static enum nx_code add_last(struct acc *acc, const struct nx_value *value, stru
 
 static enum nx_code add_max(struct acc *acc, const struct nx_value *value, struct nx_err *err)
 {
-    if (nx_is_nullish(value) ||
-        (acc->len && nx_value_compare(value, &acc->items[0].value) <= 0))
+    if (nx_is_nullish(value) || (acc->len && nx_value_compare(value, &acc->items[0].value) <= 0))
         return NX_OK;
     return acc_replace(acc, value, err);
 }
 
 static enum nx_code add_min(struct acc *acc, const struct nx_value *value, struct nx_err *err)
 {
-    if (nx_is_nullish(value) ||
-        (acc->len && nx_value_compare(value, &acc->items[0].value) >= 0))
+    if (nx_is_nullish(value) || (acc->len && nx_value_compare(value, &acc->items[0].value) >= 0))
         return NX_OK;
     return acc_replace(acc, value, err);
 }

@@ -113,8 +113,7 @@ static enum nx_code result_count(const struct acc *acc, struct arena *arena, str
     return NX_OK;
 }
 
-static enum nx_code add_deviation(struct acc *acc, const struct nx_value *value,
-                                  struct nx_err *err)
+static enum nx_code add_deviation(struct acc *acc, const struct nx_value *value, struct nx_err *err)
 {
     double v = nx_value_to_double(value), delta;
 

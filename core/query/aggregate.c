@@ -38,8 +38,7 @@ static const struct cursor_ops aggregate_ops = {.next = aggregate_next, .close =
 static enum nx_code prepare(struct aggregate *self, nx_ino collection, struct nx_slice pipeline,
                             struct nx_err *err)
 {
-    enum nx_code rc =
-        pipeline_parse(&self->context, pipeline, PLACE_TOP, &self->pipeline, err);
+    enum nx_code rc = pipeline_parse(&self->context, pipeline, PLACE_TOP, &self->pipeline, err);
 
     if (rc == NX_OK)
         rc = pipeline_context_ready(&self->context, err);

@@ -48,9 +48,8 @@ static enum nx_code parse_percentile(struct expr_parser *parser, const struct nx
     enum nx_code rc = parser_named(parser, spec, node);
     const struct expr *method = rc == NX_OK ? node->args[ARG_METHOD] : NULL;
 
-    if (rc == NX_OK &&
-        !(method->is_constant && method->value.type == NX_TYPE_STRING &&
-          strcmp((const char *)method->value.data, "approximate") == 0))
+    if (rc == NX_OK && !(method->is_constant && method->value.type == NX_TYPE_STRING &&
+                         strcmp((const char *)method->value.data, "approximate") == 0))
         return parser_fail(parser, node, "wants 'method': \"approximate\"");
     return rc;
 }
@@ -82,7 +81,10 @@ static enum nx_code call_percentile(struct call *call, struct nx_value *out)
     return fold_values(call, &spec, 1, out);
 }
 
-#define ACC(name, help) {name, 0, EXPR_ANY, NULL, 0, call_accumulator, NULL, NULL, help}
+#define ACC(name, help)                                                                            \
+    {                                                                                              \
+        name, 0, EXPR_ANY, NULL, 0, call_accumulator, NULL, NULL, help                             \
+    }
 static const struct expr_op table[] = {
     ACC("$avg", "the mean of the numbers"),
     ACC("$max", "the greatest value"),

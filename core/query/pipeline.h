@@ -1,8 +1,8 @@
 /*
  * pipeline.h - a chain of stages that pull documents, as BSON, from the one before.
  *
- * Stages are rows (stage_class): how one is parsed, how it gives its next document, how it goes back
- * to its start. Some are written in terms of others: their row expands to those.
+ * Stages are rows (stage_class): how one is parsed, how it gives its next document, how it goes
+ * back to its start. Some are written in terms of others: their row expands to those.
  *
  * Lifetimes: a document that a stage gives is borrowed until its next call.
  * Threads:   a pipeline belongs to one thread.
@@ -24,11 +24,11 @@ struct pipeline_context {
     struct nx_db *db;                   /* NULL: no collections, only documents in memory */
     const struct nx_snapshot *snapshot; /* NULL: newest */
     struct budget budget;
-    const char *spill_dir;   /* NULL: nothing spills */
-    struct expr_vars *vars;  /* owned */
-    struct nx_value *slots;  /* owned; made when everything is parsed */
-    nx_ino collection;       /* that the outermost pipeline reads */
-    unsigned depth;          /* of pipelines inside pipelines, while parsing */
+    const char *spill_dir;  /* NULL: nothing spills */
+    struct expr_vars *vars; /* owned */
+    struct nx_value *slots; /* owned; made when everything is parsed */
+    nx_ino collection;      /* that the outermost pipeline reads */
+    unsigned depth;         /* of pipelines inside pipelines, while parsing */
 };
 
 enum nx_code pipeline_context_init(struct pipeline_context *context, struct nx_db *db,
@@ -40,11 +40,11 @@ void pipeline_context_fini(struct pipeline_context *context);
 enum nx_code pipeline_context_ready(struct pipeline_context *context, struct nx_err *err);
 
 enum {
-    STAGE_FIRST = 1,     /* only as the first stage; brings its own documents */
-    STAGE_LAST = 2,      /* only as the last stage */
+    STAGE_FIRST = 1,      /* only as the first stage; brings its own documents */
+    STAGE_LAST = 2,       /* only as the last stage */
     STAGE_NOT_NESTED = 4, /* not inside $facet, $lookup or $unionWith */
-    STAGE_NOT_FACET = 8, /* not inside $facet */
-    STAGE_UPDATE = 16,   /* works on one document: may be in an update */
+    STAGE_NOT_FACET = 8,  /* not inside $facet */
+    STAGE_UPDATE = 16,    /* works on one document: may be in an update */
 };
 
 enum pipeline_place { PLACE_TOP, PLACE_NESTED, PLACE_FACET, PLACE_UPDATE };
@@ -59,8 +59,7 @@ struct stage_class {
     void (*reset)(struct stage *stage); /* to the start; NULL: nothing to forget */
     void (*close)(struct stage *stage); /* free what it holds; NULL: nothing */
     /* Instead of all these: append the stages that it stands for. */
-    enum nx_code (*expand)(const struct nx_value *spec, struct nx_builder *out,
-                           struct nx_err *err);
+    enum nx_code (*expand)(const struct nx_value *spec, struct nx_builder *out, struct nx_err *err);
     const char *help;
 };
 
@@ -82,7 +81,8 @@ enum nx_code pipeline_parse(struct pipeline_context *context, struct nx_slice sp
 void pipeline_free(struct pipeline *pipeline);
 /* Give it its documents; `source` is borrowed (NULL where the first stage brings its own). */
 void pipeline_connect(struct pipeline *pipeline, struct stage *source);
-/* The same; `push_match` false: the scan's filter is the caller's, a leading $match stays a stage. */
+/* The same; `push_match` false: the scan's filter is the caller's, a leading $match stays a stage.
+ */
 void pipeline_connect_through(struct pipeline *pipeline, struct stage *source, bool push_match);
 enum nx_code pipeline_next(struct pipeline *pipeline, struct nx_slice *doc, struct nx_err *err);
 struct stage *pipeline_last(struct pipeline *pipeline);

@@ -7,9 +7,10 @@
  */
 #include "query/spool.h"
 
-#include <nexadb/io.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <nexadb/io.h>
 
 #include "base/bytes.h"
 
@@ -32,8 +33,8 @@ struct spool {
     struct nx_buf window; /* a part of the file */
 };
 
-enum nx_code spool_new(struct budget *budget, const char *dir, const char *what,
-                       struct spool **out, struct nx_err *err)
+enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, struct spool **out,
+                       struct nx_err *err)
 {
     struct spool *spool = calloc(1, sizeof *spool);
 
@@ -79,8 +80,9 @@ static enum nx_code open_file(struct spool *spool, struct nx_err *err)
                    (unsigned long long)number);
     if (len < 0 || (size_t)len >= sizeof spool->path)
         return nx_fail(err, NX_ENAMETOOLONG, "the spill folder's name is too long");
-    return io->ops->open(io, spool->path, NX_OPEN_READ | NX_OPEN_WRITE | NX_OPEN_CREATE | NX_OPEN_EXCL,
-                         &spool->file, err);
+    return io->ops->open(io, spool->path,
+                         NX_OPEN_READ | NX_OPEN_WRITE | NX_OPEN_CREATE | NX_OPEN_EXCL, &spool->file,
+                         err);
 }
 
 static enum nx_code flush(struct spool *spool, struct nx_err *err)
@@ -158,15 +160,15 @@ static enum nx_code fill(struct spool *spool, size_t len, struct nx_err *err)
     if (nx_buf_resize(&spool->window, have) != NX_OK ||
         nx_buf_resize(&spool->window, have + want) != NX_OK)
         return nx_fail_nomem(err);
-    rc = spool->file->ops->pread(spool->file, spool->at, spool->window.data + have, want, &got,
-                                 err);
+    rc =
+        spool->file->ops->pread(spool->file, spool->at, spool->window.data + have, want, &got, err);
     if (rc != NX_OK)
         return rc;
     spool->at += got;
     nx_buf_resize(&spool->window, have + got);
-    return have + got >= len ? NX_OK
-                             : nx_fail(err, NX_ECORRUPT, "the spill file '%s' ends early",
-                                       spool->path);
+    return have + got >= len
+               ? NX_OK
+               : nx_fail(err, NX_ECORRUPT, "the spill file '%s' ends early", spool->path);
 }
 
 static enum nx_code next_of_file(struct spool *spool, struct nx_slice *doc, struct nx_err *err)

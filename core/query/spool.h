@@ -13,8 +13,8 @@
 struct spool;
 
 /* `dir` NULL: memory only, then NX_EBUDGET. `what` names the user of the memory in messages. */
-enum nx_code spool_new(struct budget *budget, const char *dir, const char *what,
-                       struct spool **out, struct nx_err *err);
+enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, struct spool **out,
+                       struct nx_err *err);
 void spool_free(struct spool *spool);
 void spool_clear(struct spool *spool);
 enum nx_code spool_add(struct spool *spool, struct nx_slice doc, struct nx_err *err);

@@ -91,8 +91,8 @@ static void put_comparison(struct nx_builder *out, const char *op, const struct 
 {
     begin(out, NULL);
     nx_builder_begin_array(out, op, strlen(op));
-    nx_builder_push(out, &(struct nx_value){.type = NX_TYPE_STRING, .len = 3,
-                                            .data = (const uint8_t *)"$$v"});
+    nx_builder_push(
+        out, &(struct nx_value){.type = NX_TYPE_STRING, .len = 3, .data = (const uint8_t *)"$$v"});
     begin(out, NULL);
     nx_builder_put_z(out, "$literal", *bound);
     nx_builder_close(out);
@@ -205,8 +205,8 @@ struct auto_stage {
     struct stage stage;
     struct expr *by; /* owned */
     uint64_t buckets;
-    struct nx_buf outputs_bson;    /* owned: {name: {$acc: ...}} */
-    struct acc_spec **specs;       /* owned, with `count` names borrowed from outputs_bson */
+    struct nx_buf outputs_bson; /* owned: {name: {$acc: ...}} */
+    struct acc_spec **specs;    /* owned, with `count` names borrowed from outputs_bson */
     const char **names;
     size_t count;
     struct sort_spec *order; /* owned */
@@ -230,8 +230,8 @@ static enum nx_code parse_auto_outputs(struct auto_stage *stage, const struct nx
         rc = nx_builder_end(&builder, err);
     if (rc != NX_OK)
         return rc;
-    stage->specs = calloc(nx_doc_count(nx_buf_slice(&stage->outputs_bson)) + 1,
-                          sizeof(struct acc_spec *));
+    stage->specs =
+        calloc(nx_doc_count(nx_buf_slice(&stage->outputs_bson)) + 1, sizeof(struct acc_spec *));
     stage->names =
         calloc(nx_doc_count(nx_buf_slice(&stage->outputs_bson)) + 1, sizeof(const char *));
     if (!stage->specs || !stage->names)
@@ -239,8 +239,8 @@ static enum nx_code parse_auto_outputs(struct auto_stage *stage, const struct nx
     nx_doc_iter_init(&iter, nx_buf_slice(&stage->outputs_bson));
     while (rc == NX_OK && nx_doc_iter_next(&iter)) {
         rc = spec_field_name("$bucketAuto", iter.key, iter.key_len, err);
-        if (rc == NX_OK && (iter.value.type != NX_TYPE_DOCUMENT ||
-                            nx_doc_count(nx_value_slice(&iter.value)) != 1))
+        if (rc == NX_OK &&
+            (iter.value.type != NX_TYPE_DOCUMENT || nx_doc_count(nx_value_slice(&iter.value)) != 1))
             rc = nx_fail(err, NX_EQUERY, "$bucketAuto wants '%.100s' as one accumulator", iter.key);
         if (rc != NX_OK)
             return rc;
@@ -254,8 +254,7 @@ static enum nx_code parse_auto_outputs(struct auto_stage *stage, const struct nx
     return rc;
 }
 
-static enum nx_code parse_auto(struct stage *base, const struct nx_value *spec,
-                               struct nx_err *err)
+static enum nx_code parse_auto(struct stage *base, const struct nx_value *spec, struct nx_err *err)
 {
     struct auto_stage *stage = (struct auto_stage *)base;
     struct spec_member members[] = {{"groupBy", true, NX_MISSING},
@@ -314,16 +313,15 @@ static enum nx_code advance(struct auto_stage *stage, struct nx_err *err)
     if (rc != NX_OK)
         return rc == NX_DONE ? NX_OK : rc;
     nx_buf_clear(&stage->wrapped);
-    return nx_buf_append(&stage->wrapped, doc.data, doc.len) == NX_OK ? NX_OK
-                                                                      : nx_fail_nomem(err);
+    return nx_buf_append(&stage->wrapped, doc.data, doc.len) == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
 static enum nx_code sort_all(struct auto_stage *stage, struct nx_err *err)
 {
     struct pipeline_context *context = stage->stage.context;
     struct nx_slice doc;
-    enum nx_code rc = sorter_new(stage->order, 0, &context->budget, context->spill_dir,
-                                 &stage->sorter, err);
+    enum nx_code rc =
+        sorter_new(stage->order, 0, &context->budget, context->spill_dir, &stage->sorter, err);
 
     stage->left = 0;
     stage->buckets_left = stage->buckets;

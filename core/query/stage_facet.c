@@ -8,7 +8,8 @@
 #include "query/spool.h"
 #include "query/stage_spec.h"
 
-/* --- reading a spool again ---------------------------------------------------------------------- */
+/* --- reading a spool again ----------------------------------------------------------------------
+ */
 
 struct spool_stage {
     struct stage stage;
@@ -38,7 +39,7 @@ static const struct stage_class stage_spooled = {
 /* --- $facet ----------------------------------------------------------------------------------- */
 
 struct facet {
-    char *name; /* owned */
+    char *name;                /* owned */
     struct pipeline *pipeline; /* owned */
 };
 
@@ -51,8 +52,7 @@ struct facet_stage {
     bool done;
 };
 
-static enum nx_code parse_facet(struct stage *base, const struct nx_value *spec,
-                                struct nx_err *err)
+static enum nx_code parse_facet(struct stage *base, const struct nx_value *spec, struct nx_err *err)
 {
     struct facet_stage *stage = (struct facet_stage *)base;
     struct nx_doc_iter iter;
@@ -89,8 +89,7 @@ static enum nx_code spool_all(struct facet_stage *stage, struct nx_err *err)
 {
     struct pipeline_context *context = stage->stage.context;
     struct nx_slice doc;
-    enum nx_code rc =
-        spool_new(&context->budget, context->spill_dir, "$facet", &stage->spool, err);
+    enum nx_code rc = spool_new(&context->budget, context->spill_dir, "$facet", &stage->spool, err);
 
     ((struct spool_stage *)stage->reader)->spool = stage->spool;
     while (rc == NX_OK && (rc = stage_pull(&stage->stage, &doc, err)) == NX_OK)
@@ -182,8 +181,7 @@ struct union_stage {
     bool second;
 };
 
-static enum nx_code parse_union(struct stage *base, const struct nx_value *spec,
-                                struct nx_err *err)
+static enum nx_code parse_union(struct stage *base, const struct nx_value *spec, struct nx_err *err)
 {
     struct union_stage *stage = (struct union_stage *)base;
     struct spec_member members[] = {{"coll", false, NX_MISSING}, {"pipeline", false, NX_MISSING}};

@@ -57,15 +57,17 @@ static enum nx_code parse_bounds(struct graph_stage *stage, const struct spec_me
     return rc;
 }
 
-static enum nx_code parse_graph(struct stage *base, const struct nx_value *spec,
-                                struct nx_err *err)
+static enum nx_code parse_graph(struct stage *base, const struct nx_value *spec, struct nx_err *err)
 {
     struct graph_stage *stage = (struct graph_stage *)base;
-    struct spec_member m[G_MEMBERS] = {
-        {"from", true, NX_MISSING},        {"startWith", true, NX_MISSING},
-        {"connectFromField", true, NX_MISSING}, {"connectToField", true, NX_MISSING},
-        {"as", true, NX_MISSING},          {"maxDepth", false, NX_MISSING},
-        {"depthField", false, NX_MISSING}, {"restrictSearchWithMatch", false, NX_MISSING}};
+    struct spec_member m[G_MEMBERS] = {{"from", true, NX_MISSING},
+                                       {"startWith", true, NX_MISSING},
+                                       {"connectFromField", true, NX_MISSING},
+                                       {"connectToField", true, NX_MISSING},
+                                       {"as", true, NX_MISSING},
+                                       {"maxDepth", false, NX_MISSING},
+                                       {"depthField", false, NX_MISSING},
+                                       {"restrictSearchWithMatch", false, NX_MISSING}};
     const struct expr_part *parts;
     unsigned count;
     nx_ino ino;
@@ -83,8 +85,8 @@ static enum nx_code parse_graph(struct stage *base, const struct nx_value *spec,
         rc = graph_path(stage, &m[G_DEPTH], &stage->depth_field, &stage->depth_count, err);
     if (rc == NX_OK)
         rc = parse_bounds(stage, m, err);
-    if (rc == NX_OK && nx_buf_append(&stage->to, m[G_CONNECT_TO].value.data,
-                                     m[G_CONNECT_TO].value.len) != NX_OK)
+    if (rc == NX_OK &&
+        nx_buf_append(&stage->to, m[G_CONNECT_TO].value.data, m[G_CONNECT_TO].value.len) != NX_OK)
         rc = nx_fail_nomem(err);
     if (rc == NX_OK)
         rc = pipeline_collection(base->context, &m[G_FROM].value, "$graphLookup", &ino, err);
@@ -156,8 +158,7 @@ static enum nx_code take(struct graph_stage *stage, struct search *search, struc
     return rc;
 }
 
-static enum nx_code one_round(struct graph_stage *stage, struct search *search,
-                              struct nx_err *err)
+static enum nx_code one_round(struct graph_stage *stage, struct search *search, struct nx_err *err)
 {
     struct value_list frontier = search->next;
     struct filter *filter = NULL;
@@ -191,10 +192,9 @@ static enum nx_code search_all(struct graph_stage *stage, struct nx_value *out, 
     if (rc == NX_OK && start.type == NX_TYPE_ARRAY)
         rc = value_list_extend(&search.next, &stage->stage.arena, &start, err);
     else if (rc == NX_OK)
-        rc = value_list_push(&search.next, &stage->stage.arena,
-                             start.type == NX_TYPE_MISSING ? &(struct nx_value){.type = NX_TYPE_NULL}
-                                                           : &start,
-                             err);
+        rc = value_list_push(
+            &search.next, &stage->stage.arena,
+            start.type == NX_TYPE_MISSING ? &(struct nx_value){.type = NX_TYPE_NULL} : &start, err);
     while (rc == NX_OK && search.next.len && search.depth <= stage->max_depth)
         rc = one_round(stage, &search, err);
     acc_fini(&search.seen);

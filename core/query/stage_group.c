@@ -2,8 +2,9 @@
  * stage_group.c - $group: a hash table of groups, each with the states of its accumulators.
  *
  * Past half of the memory limit no group is added: documents of groups that are not in the table go
- * to one of PARTITIONS spools by the hash of their key, in their order, and those are grouped one by
- * one, the same way, after the table has been given. The other half is room for the groups there are.
+ * to one of PARTITIONS spools by the hash of their key, in their order, and those are grouped one
+ * by one, the same way, after the table has been given. The other half is room for the groups there
+ * are.
  */
 #include <stdlib.h>
 
@@ -66,15 +67,14 @@ static enum nx_code parse_output(struct group_stage *group, const struct nx_doc_
 
     if (rc != NX_OK)
         return rc;
-    if (field->value.type != NX_TYPE_DOCUMENT ||
-        nx_doc_count(nx_value_slice(&field->value)) != 1)
+    if (field->value.type != NX_TYPE_DOCUMENT || nx_doc_count(nx_value_slice(&field->value)) != 1)
         return nx_fail(err, NX_EQUERY,
                        "$group wants '%.100s' as an object with one accumulator: {\"$sum\": ...}",
                        field->key);
     nx_doc_iter_init(&iter, nx_value_slice(&field->value));
     nx_doc_iter_next(&iter);
-    rc = acc_spec_parse(iter.key, iter.key_len, &iter.value, ACC_GROUP,
-                        group->stage.context->vars, &output->spec, err);
+    rc = acc_spec_parse(iter.key, iter.key_len, &iter.value, ACC_GROUP, group->stage.context->vars,
+                        &output->spec, err);
     if (rc != NX_OK)
         return rc;
     group->output_count++;
@@ -212,8 +212,7 @@ static enum nx_code put_off(struct group_stage *stage, uint64_t hash, struct nx_
     if (!context->spill_dir || stage->level == LEVELS_MAX)
         return budget_fail(&context->budget, "$group", err);
     if (!stage->partitions[at])
-        rc = spool_new(&context->budget, context->spill_dir, "$group", &stage->partitions[at],
-                       err);
+        rc = spool_new(&context->budget, context->spill_dir, "$group", &stage->partitions[at], err);
     return rc == NX_OK ? spool_add(stage->partitions[at], doc, err) : rc;
 }
 
@@ -281,8 +280,7 @@ static size_t states_bytes(const struct group_stage *stage, const struct group *
     return bytes;
 }
 
-static enum nx_code add_document(struct group_stage *stage, struct nx_slice doc,
-                                 struct nx_err *err)
+static enum nx_code add_document(struct group_stage *stage, struct nx_slice doc, struct nx_err *err)
 {
     struct group *group;
     struct nx_value key;

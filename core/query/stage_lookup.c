@@ -10,8 +10,8 @@
 #include "query/pipeline.h"
 #include "query/stage_spec.h"
 
-/* {path: {$in: [values]}}, or with regular expressions, which $in would match as patterns, an $or of
- * equalities. */
+/* {path: {$in: [values]}}, or with regular expressions, which $in would match as patterns, an $or
+ * of equalities. */
 static enum nx_code equality_filter(struct nx_slice path, const struct value_list *values,
                                     struct nx_buf *out, struct nx_err *err)
 {
@@ -61,9 +61,9 @@ struct lookup_stage {
     struct arena names;
     const struct expr_part *local, *as;
     unsigned local_count, as_count;
-    struct nx_buf foreign;   /* owned; empty: no equality */
-    struct expr **let;       /* owned, `let_count` of them */
-    unsigned *let_slots;     /* owned */
+    struct nx_buf foreign; /* owned; empty: no equality */
+    struct expr **let;     /* owned, `let_count` of them */
+    unsigned *let_slots;   /* owned */
     size_t let_count;
     struct stage *scan;        /* owned */
     struct pipeline *pipeline; /* owned */
@@ -71,7 +71,15 @@ struct lookup_stage {
     struct nx_buf filter_bson;
 };
 
-enum { LOOKUP_FROM, LOOKUP_LOCAL, LOOKUP_FOREIGN, LOOKUP_LET, LOOKUP_PIPELINE, LOOKUP_AS, LOOKUP_MEMBERS };
+enum {
+    LOOKUP_FROM,
+    LOOKUP_LOCAL,
+    LOOKUP_FOREIGN,
+    LOOKUP_LET,
+    LOOKUP_PIPELINE,
+    LOOKUP_AS,
+    LOOKUP_MEMBERS
+};
 
 static enum nx_code parse_let(struct lookup_stage *stage, const struct nx_value *let,
                               struct nx_err *err)
@@ -88,9 +96,10 @@ static enum nx_code parse_let(struct lookup_stage *stage, const struct nx_value 
     nx_doc_iter_init(&iter, nx_value_slice(let));
     while (rc == NX_OK && nx_doc_iter_next(&iter)) {
         if (!expr_var_name_ok(iter.key, iter.key_len))
-            return nx_fail(err, NX_EQUERY,
-                           "$lookup wants names in 'let' that begin with a small letter, not '%.100s'",
-                           iter.key);
+            return nx_fail(
+                err, NX_EQUERY,
+                "$lookup wants names in 'let' that begin with a small letter, not '%.100s'",
+                iter.key);
         rc = expr_parse(&iter.value, vars, &stage->let[stage->let_count], err);
         stage->let_count += rc == NX_OK;
     }
@@ -121,8 +130,7 @@ static enum nx_code check_lookup(const struct spec_member *members, struct nx_er
 }
 
 static enum nx_code path_member(struct lookup_stage *stage, const struct spec_member *member,
-                                const struct expr_part **parts, unsigned *count,
-                                struct nx_err *err)
+                                const struct expr_part **parts, unsigned *count, struct nx_err *err)
 {
     if (member->value.type != NX_TYPE_STRING)
         return nx_fail(err, NX_EQUERY, "$lookup wants '%s' as a string, not %s", member->name,
@@ -154,9 +162,9 @@ static enum nx_code parse_lookup(struct stage *base, const struct nx_value *spec
 {
     struct lookup_stage *stage = (struct lookup_stage *)base;
     struct spec_member members[LOOKUP_MEMBERS] = {
-        {"from", false, NX_MISSING},     {"localField", false, NX_MISSING},
+        {"from", false, NX_MISSING},         {"localField", false, NX_MISSING},
         {"foreignField", false, NX_MISSING}, {"let", false, NX_MISSING},
-        {"pipeline", false, NX_MISSING}, {"as", true, NX_MISSING}};
+        {"pipeline", false, NX_MISSING},     {"as", true, NX_MISSING}};
     struct expr_vars *vars = base->context->vars;
     unsigned mark = expr_vars_mark(vars);
     struct nx_slice stages = nx_doc_empty;

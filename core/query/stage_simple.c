@@ -91,8 +91,7 @@ static enum nx_code parse_project(struct stage *stage, const struct nx_value *sp
                        : rc;
 }
 
-static enum nx_code parse_add(struct stage *stage, const struct nx_value *spec,
-                              struct nx_err *err)
+static enum nx_code parse_add(struct stage *stage, const struct nx_value *spec, struct nx_err *err)
 {
     enum nx_code rc = want_fields(stage, spec, err);
 
@@ -118,8 +117,7 @@ static enum nx_code parse_unset(struct stage *stage, const struct nx_value *spec
             if (iter.value.type != NX_TYPE_STRING)
                 return nx_fail(err, NX_EQUERY, "$unset wants names of fields, not %s",
                                nx_type_name(iter.value.type));
-            nx_builder_put(&builder, (const char *)iter.value.data, iter.value.len,
-                           &zero);
+            nx_builder_put(&builder, (const char *)iter.value.data, iter.value.len, &zero);
         }
     } else {
         return nx_fail(err, NX_EQUERY, "$unset wants a name or an array of names");
@@ -265,8 +263,7 @@ static enum nx_code next_limit(struct stage *stage, struct nx_slice *doc, struct
     return rc;
 }
 
-static enum nx_code parse_skip(struct stage *stage, const struct nx_value *spec,
-                               struct nx_err *err)
+static enum nx_code parse_skip(struct stage *stage, const struct nx_value *spec, struct nx_err *err)
 {
     return parse_number(stage, spec, 0, err);
 }
@@ -325,8 +322,7 @@ static enum nx_code parse_count(struct stage *stage, const struct nx_value *spec
         memchr(spec->data, '.', spec->len) || memchr(spec->data, 0, spec->len))
         return nx_fail(err, NX_EQUERY,
                        "$count wants the name of a field, without a dot and without a $ in front");
-    return nx_buf_append(&count->name, spec->data, spec->len) == NX_OK ? NX_OK
-                                                                       : nx_fail_nomem(err);
+    return nx_buf_append(&count->name, spec->data, spec->len) == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
 static enum nx_code next_count(struct stage *stage, struct nx_slice *doc, struct nx_err *err)

@@ -18,8 +18,7 @@ struct sort_stage {
     uint64_t limit;
 };
 
-static enum nx_code parse_sort(struct stage *stage, const struct nx_value *spec,
-                               struct nx_err *err)
+static enum nx_code parse_sort(struct stage *stage, const struct nx_value *spec, struct nx_err *err)
 {
     if (spec->type != NX_TYPE_DOCUMENT || nx_doc_is_empty(nx_value_slice(spec)))
         return nx_fail(err, NX_EQUERY, "$sort wants an object with at least one field");
@@ -241,8 +240,8 @@ static enum nx_code parse_index(struct unwind_stage *unwind, const struct nx_val
     if (name->type != NX_TYPE_STRING || name->len == 0 || name->data[0] == '$')
         return nx_fail(err, NX_EQUERY,
                        "$unwind wants 'includeArrayIndex' as a field's name without a $");
-    return expr_split_path((const char *)name->data, name->len, &unwind->names,
-                           &unwind->index_path, &unwind->index_count, err);
+    return expr_split_path((const char *)name->data, name->len, &unwind->names, &unwind->index_path,
+                           &unwind->index_count, err);
 }
 
 static enum nx_code parse_unwind(struct stage *stage, const struct nx_value *spec,
@@ -289,8 +288,8 @@ static enum nx_code give(struct unwind_stage *unwind, struct nx_slice base,
     if (rc != NX_OK || !unwind->index_path)
         return rc;
     nx_buf_clear(&unwind->indexed);
-    rc = document_set(*doc, unwind->index_path, unwind->index_count, &number, &unwind->indexed,
-                      err);
+    rc =
+        document_set(*doc, unwind->index_path, unwind->index_count, &number, &unwind->indexed, err);
     *doc = nx_buf_slice(&unwind->indexed);
     return rc;
 }

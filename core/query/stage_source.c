@@ -86,14 +86,6 @@ void scan_stage_filter(struct stage *stage, const struct filter *filter)
     ((struct scan_stage *)stage)->filter = filter;
 }
 
-void scan_stage_explain(const struct stage *stage, struct nx_builder *out)
-{
-    const struct scan_stage *scan = (const struct scan_stage *)stage;
-
-    if (scan->source)
-        source_explain(scan->source, out);
-}
-
 enum nx_code pipeline_collection(struct pipeline_context *context, const struct nx_value *name,
                                  const char *stage, nx_ino *ino, struct nx_err *err)
 {

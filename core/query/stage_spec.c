@@ -31,9 +31,10 @@ enum nx_code spec_field_name(const char *stage, const char *name, size_t len, st
 {
     if (len && name[0] != '$' && !memchr(name, '.', len) && !memchr(name, 0, len))
         return NX_OK;
-    return nx_fail(err, NX_EQUERY,
-                   "%s cannot make a field '%.*s': a name is not empty, has no dot and no $ in front",
-                   stage, (int)(len < 100 ? len : 100), name);
+    return nx_fail(
+        err, NX_EQUERY,
+        "%s cannot make a field '%.*s': a name is not empty, has no dot and no $ in front", stage,
+        (int)(len < 100 ? len : 100), name);
 }
 
 enum nx_code spec_dollar_path(const char *stage, const struct nx_value *value, struct arena *arena,
@@ -42,8 +43,7 @@ enum nx_code spec_dollar_path(const char *stage, const struct nx_value *value, s
     if (value->type != NX_TYPE_STRING || value->len < 2 || value->data[0] != '$')
         return nx_fail(err, NX_EQUERY, "%s wants a path with a $ in front, such as \"$a.b\"",
                        stage);
-    return expr_split_path((const char *)value->data + 1, value->len - 1, arena, parts, count,
-                           err);
+    return expr_split_path((const char *)value->data + 1, value->len - 1, arena, parts, count, err);
 }
 
 static void set_into(struct nx_builder *out, struct nx_slice doc, const struct expr_part *parts,
@@ -53,9 +53,10 @@ static void set_into(struct nx_builder *out, struct nx_slice doc, const struct e
     bool found = false;
 
     nx_doc_iter_init(&iter, doc);
-    for (bool more = nx_doc_iter_next(&iter); more || !found; more = more && nx_doc_iter_next(&iter)) {
-        bool here = more && iter.key_len == parts->len &&
-                    memcmp(iter.key, parts->name, parts->len) == 0;
+    for (bool more = nx_doc_iter_next(&iter); more || !found;
+         more = more && nx_doc_iter_next(&iter)) {
+        bool here =
+            more && iter.key_len == parts->len && memcmp(iter.key, parts->name, parts->len) == 0;
         bool is_doc = here && iter.value.type == NX_TYPE_DOCUMENT;
 
         if (more && !here) {
@@ -67,8 +68,8 @@ static void set_into(struct nx_builder *out, struct nx_slice doc, const struct e
             nx_builder_put(out, parts->name, parts->len, value);
         } else if (is_doc || value->type != NX_TYPE_MISSING) {
             nx_builder_begin_document(out, parts->name, parts->len);
-            set_into(out, is_doc ? nx_value_slice(&iter.value) : nx_doc_empty, parts + 1,
-                     count - 1, value);
+            set_into(out, is_doc ? nx_value_slice(&iter.value) : nx_doc_empty, parts + 1, count - 1,
+                     value);
             nx_builder_close(out);
         } else if (here) {
             nx_builder_put(out, iter.key, iter.key_len, &iter.value);

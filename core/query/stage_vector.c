@@ -16,7 +16,18 @@ struct vector_stage {
     struct nx_buf score;
 };
 
-enum { V_PATH, V_VECTOR, V_LIMIT, V_EXACT, V_METRIC, V_FILTER, V_EF, V_CANDIDATES, V_INDEX, V_MEMBERS };
+enum {
+    V_PATH,
+    V_VECTOR,
+    V_LIMIT,
+    V_EXACT,
+    V_METRIC,
+    V_FILTER,
+    V_EF,
+    V_CANDIDATES,
+    V_INDEX,
+    V_MEMBERS
+};
 
 static enum nx_code check_vector(struct vector_stage *stage, const struct spec_member *m,
                                  struct nx_err *err)

@@ -360,10 +360,9 @@ enum nx_code vsearch_run(const struct vsearch_options *options, struct vsearch *
     if (rc == NX_OK && options->collection)
         rc = scan(search, options, err);
     if (rc == NX_OK && !search->compared && search->other_dimension)
-        rc = nx_fail(err, NX_EDIMENSION,
-                     "the query vector has %u dimensions, the vectors at '%.*s' have %u",
-                     search->dimensions, (int)options->field_len, options->field,
-                     search->other_dimension);
+        rc = nx_fail(
+            err, NX_EDIMENSION, "the query vector has %u dimensions, the vectors at '%.*s' have %u",
+            search->dimensions, (int)options->field_len, options->field, search->other_dimension);
     if (rc != NX_OK) {
         vsearch_free(search);
         return rc;
@@ -401,7 +400,7 @@ enum nx_code vsearch_next(struct vsearch *search, struct nx_slice *doc, double *
 struct vsearch_cursor {
     struct nx_cursor cursor;
     struct budget budget;
-    struct filter *filter; /* owned */
+    struct filter *filter;  /* owned */
     struct vsearch *search; /* owned */
     struct nx_buf out;
 };
@@ -452,8 +451,8 @@ static enum nx_code vector_like(struct nx_db *db, struct vsearch_options *option
     if (rc == NX_OK && options->collection == 0)
         rc = nx_fail(err, NX_ENOTFOUND, "there is no document to be like: the collection is empty");
     if (rc == NX_OK)
-        rc = nx_document_get(db, options->snapshot, options->collection, id, &bytes, &document,
-                             err);
+        rc =
+            nx_document_get(db, options->snapshot, options->collection, id, &bytes, &document, err);
     if (rc == NX_OK && limits->visible && !limits->visible(limits->arg, &document.attr))
         rc = nx_fail(err, NX_ENOTFOUND, "there is no such document to be like");
     if (rc != NX_OK)

@@ -17,10 +17,10 @@ struct vsearch;
 struct vsearch_options {
     struct nx_db *db;
     const struct nx_snapshot *snapshot;
-    nx_ino collection;          /* 0: empty */
-    const char *field;          /* dotted path */
+    nx_ino collection; /* 0: empty */
+    const char *field; /* dotted path */
     size_t field_len;
-    struct nx_slice vector;     /* BSON array */
+    struct nx_slice vector; /* BSON array */
     uint32_t k;
     enum nx_metric metric;
     const struct filter *filter; /* NULL: all; borrowed */
@@ -28,8 +28,8 @@ struct vsearch_options {
     const struct nx_id *except;  /* NULL, or a document left out */
     struct budget *budget;
 };
-/* Searches at once. NX_EQUERY for what is no vector, NX_EDIMENSION when there are vectors but none of
- * this one's dimension. */
+/* Searches at once. NX_EQUERY for what is no vector, NX_EDIMENSION when there are vectors but none
+ * of this one's dimension. */
 enum nx_code vsearch_run(const struct vsearch_options *options, struct vsearch **out,
                          struct nx_err *err);
 void vsearch_free(struct vsearch *search);
