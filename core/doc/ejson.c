@@ -253,8 +253,10 @@ static bool read_subtype(const struct nx_value *v, uint8_t *out)
         return false;
     high = v->len == 2 ? hex_digit(v->data[0]) : 0;
     low = hex_digit(v->data[v->len - 1]);
+    if (high < 0 || low < 0)
+        return false;
     *out = (uint8_t)(high << 4 | low);
-    return high >= 0 && low >= 0;
+    return true;
 }
 
 static int64_t convert_binary(const struct nx_value *main, const struct nx_value *other,

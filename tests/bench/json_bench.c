@@ -59,13 +59,13 @@ static void make_text(struct nx_buf *out, unsigned i, unsigned dimensions)
     nx_buf_printf(
         out,
         "{\"name\":\"User Number %u\",\"email\":\"user%u@example.org\",\"age\":%u,"
-        "\"balance\":%u.%02u,\"active\":%s,\"created\":\"2024-%02u-%02uT10:20:30Z\","
+        "\"balance\":%u.%02u5,\"active\":%s,\"created\":\"2024-%02u-%02uT10:20:30Z\","
         "\"address\":{\"street\":\"%u Long Avenue\",\"city\":\"%s\",\"zip\":\"%05u\","
-        "\"geo\":[%u.%04u,-%u.%04u]},\"tags\":[\"alpha\",\"beta\",\"gamma-%u\"],"
+        "\"geo\":[%u.%03u5,-%u.%03u5]},\"tags\":[\"alpha\",\"beta\",\"gamma-%u\"],"
         "\"visits\":%u,\"bio\":\"Writes code, reads \\\"books\\\" and walks a dog through "
         "the park on most days of the week.\",\"manager\":null",
         i, i, 18 + i % 60, rand() % 10000, rand() % 100, i % 3 ? "true" : "false", 1 + i % 12,
-        1 + i % 28, i, cities[i % 5], rand() % 100000, rand() % 90, rand() % 10000, rand() % 180,
+        1 + i % 28, i, cities[i % 5], rand() % 100000, rand() % 90, rand() % 1000, rand() % 180,
         rand() % 10000, i % 7, rand());
     if (dimensions)
         append_vector(out, dimensions);
