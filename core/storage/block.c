@@ -73,9 +73,9 @@ static const char *parse_header(struct block *block)
     block->offset_bytes = block->len <= UINT16_MAX ? 2 : 4;
     if (room / (block->offset_bytes + 3) < block->count)
         return "more entries than it has room for";
-    block->prefix = block->bytes + BLOCK_HEADER_BYTES;
-    block->hash = block->bytes + block->len - block->hash_slots;
-    block->offsets = block->hash - (size_t)block->offset_bytes * block->count;
+    block->hash = block->bytes + BLOCK_HEADER_BYTES;
+    block->offsets = block->hash + block->hash_slots;
+    block->prefix = block->offsets + (size_t)block->offset_bytes * block->count;
     return NULL;
 }
 
@@ -117,7 +117,7 @@ static const char *check_entry(const struct block *block, uint32_t i, const stru
 
 static const char *parse_entries(const struct block *block)
 {
-    const uint8_t *at = block->prefix + block->prefix_len;
+    const uint8_t *at = block->prefix + block->prefix_len, *end = block->bytes + block->len;
     struct block_entry entry, before = {0};
 
     for (uint32_t i = 0; i < block->count; i++) {
@@ -125,7 +125,7 @@ static const char *parse_entries(const struct block *block)
 
         if (entry_offset(block, i) != (size_t)(at - block->bytes))
             return "an entry is not where its offset says";
-        at = parse_entry(block, at, block->offsets, &entry);
+        at = parse_entry(block, at, end, &entry);
         if (!at)
             return "an entry passes the end";
         wrong = check_entry(block, i, &entry, &before);
@@ -133,7 +133,7 @@ static const char *parse_entries(const struct block *block)
             return wrong;
         before = entry;
     }
-    return at == block->offsets ? NULL : "bytes between entries and offsets";
+    return at == end ? NULL : "bytes after the last entry";
 }
 
 /* Every slot names an entry, and one is empty, so that every probing ends. */

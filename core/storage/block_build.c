@@ -100,22 +100,42 @@ static uint64_t least_sequence(const struct block_builder *builder)
     return least;
 }
 
-/* Room for all of it is reserved. */
+static uint64_t tag_of(const struct block_builder *builder, size_t i, uint64_t base)
+{
+    const struct pending_entry *e = &builder->entries[i];
+    uint64_t tag = (e->sequence - base) << TAG_SEQUENCE_SHIFT | (uint64_t)e->kind;
+
+    return is_older(builder, i) ? tag | TAG_OLDER : tag;
+}
+
+/* Append the entry without its prefix. Room for all of it is reserved. */
 static void put_entry(const struct block_builder *builder, size_t i, size_t prefix_len,
                       uint64_t base, struct nx_buf *out)
 {
     const struct pending_entry *e = &builder->entries[i];
-    uint64_t tag = (e->sequence - base) << TAG_SEQUENCE_SHIFT | (uint64_t)e->kind;
     uint8_t *at = out->data + out->len;
 
-    if (is_older(builder, i))
-        tag |= TAG_OLDER;
-    at += put_varint(at, tag);
+    at += put_varint(at, tag_of(builder, i, base));
     at += put_varint(at, e->key_len - prefix_len);
     at += put_varint(at, e->value_len);
     out->len = (size_t)(at - out->data);
     nx_buf_append(out, builder->bytes.data + e->key_at + prefix_len, e->key_len - prefix_len);
     nx_buf_append(out, builder->bytes.data + e->value_at, e->value_len);
+}
+
+static size_t entries_bytes(const struct block_builder *builder, size_t prefix_len, uint64_t base)
+{
+    size_t bytes = builder->bytes.len - builder->count * prefix_len;
+    uint8_t scratch[VARINT_MAX_BYTES];
+
+    for (size_t i = 0; i < builder->count; i++) {
+        const struct pending_entry *e = &builder->entries[i];
+
+        bytes += put_varint(scratch, tag_of(builder, i, base));
+        bytes += put_varint(scratch, e->key_len - prefix_len);
+        bytes += put_varint(scratch, e->value_len);
+    }
+    return bytes;
 }
 
 static size_t hash_slots(const struct block_builder *builder)
@@ -143,39 +163,31 @@ static void fill_hash(const struct block_builder *builder, uint8_t *slots, size_
 
 enum nx_code block_builder_finish(const struct block_builder *builder, struct nx_buf *out)
 {
-    size_t n = builder->count, slots = hash_slots(builder), start = out->len, tail;
-    size_t prefix_len = shared_prefix(builder), offset_bytes;
+    size_t n = builder->count, slots = hash_slots(builder), start = out->len;
+    size_t prefix_len = shared_prefix(builder), width, len;
     uint64_t base = least_sequence(builder);
-    uint32_t *offsets = malloc(n * sizeof *offsets);
-    enum nx_code rc = NX_ENOMEM;
+    uint8_t *front;
 
-    if (offsets)
-        rc = nx_buf_reserve(out, BLOCK_HEADER_BYTES + builder->bytes.len + slots +
-                                     n * (ENTRY_HEADER_MAX + 4));
-    if (rc != NX_OK) {
-        free(offsets);
-        return rc;
-    }
-    put_u32le(out->data + start, (uint32_t)n);
-    put_u16le(out->data + start + 4, (uint16_t)prefix_len);
-    put_u16le(out->data + start + 6, (uint16_t)slots);
-    put_u64le(out->data + start + 8, base);
-    out->len += BLOCK_HEADER_BYTES;
+    len = BLOCK_HEADER_BYTES + slots + prefix_len + entries_bytes(builder, prefix_len, base);
+    width = offset_width(len + 2 * n);
+    if (nx_buf_reserve(out, len + width * n) != NX_OK)
+        return NX_ENOMEM;
+    front = out->data + start;
+    put_u32le(front, (uint32_t)n);
+    put_u16le(front + 4, (uint16_t)prefix_len);
+    put_u16le(front + 6, (uint16_t)slots);
+    put_u64le(front + 8, base);
+    if (slots)
+        fill_hash(builder, front + BLOCK_HEADER_BYTES, slots);
+    out->len += BLOCK_HEADER_BYTES + slots + width * n;
     nx_buf_append(out, key_of(builder, 0).data, prefix_len);
-    for (size_t i = 0; i < n; i++) {
-        offsets[i] = (uint32_t)(out->len - start);
+    front += BLOCK_HEADER_BYTES + slots;
+    for (size_t i = 0; i < n; i++, front += width) {
+        if (width == 2)
+            put_u16le(front, (uint16_t)(out->len - start));
+        else
+            put_u32le(front, (uint32_t)(out->len - start));
         put_entry(builder, i, prefix_len, base, out);
     }
-    tail = out->len - start;
-    offset_bytes = offset_width(tail + 2 * n + slots);
-    for (size_t i = 0; i < n; i++, out->len += offset_bytes)
-        if (offset_bytes == 2)
-            put_u16le(out->data + out->len, (uint16_t)offsets[i]);
-        else
-            put_u32le(out->data + out->len, offsets[i]);
-    if (slots)
-        fill_hash(builder, out->data + out->len, slots);
-    out->len += slots;
-    free(offsets);
     return NX_OK;
 }

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #define BLOCK_HEADER_BYTES 16
-#define ENTRY_HEADER_MAX 20 /* three varints: 10 + 5 + 5 */
 
 /* An entry's tag: kind in bit 0, then whether it is a further version of the key before, then its
  * sequence less the block's base. */

@@ -157,16 +157,24 @@ static enum nx_code write_header(struct wal *wal, struct segment *segment, struc
 
 /* --- switching segments ----------------------------------------------------------------------- */
 
+/* The spare, if it is large enough. One that was prepared while the log went on without it has a
+ * number below the current segment's: numbers must grow along the log, so it is given up. */
 static struct segment *take_spare(struct wal *wal, uint64_t capacity)
 {
     struct segment *spare;
+    bool is_fit;
 
     nx_mutex_lock(&wal->mu);
-    spare = wal->spare && wal->spare->capacity >= capacity ? wal->spare : NULL;
-    if (spare)
-        wal->spare = NULL;
+    spare = wal->spare;
+    wal->spare = NULL;
+    is_fit = spare && spare->capacity >= capacity &&
+             (!wal->current || spare->info.number > wal->current->info.number);
     nx_mutex_unlock(&wal->mu);
-    return spare;
+    if (is_fit || !spare)
+        return spare;
+    remove_file(wal, spare->info.number);
+    segment_free(spare);
+    return NULL;
 }
 
 static enum nx_code grow_list(struct wal *wal, struct nx_err *err) NX_REQUIRES(wal->mu)
