@@ -10,6 +10,13 @@ static const char target_help[] =
     "and unix:PATH name a daemon directly; its key is given with --api-key or NEXADB_API_KEY.\n";
 
 const struct command command_table[] = {
+    {"mount", "[OPTIONS] DATADIR MOUNTPOINT", "mount a database, and serve REST",
+     SERVER | OPTIONS_MOUNT, 1, 2, command_mount,
+     "DATADIR is made when absent. The command returns when the mount and REST are ready; the log "
+     "is\n"
+     "DATADIR/nexadb.log, the first API key is in DATADIR/api.key.\n"},
+    {"umount", "MOUNTPOINT", "unmount, and end the daemon with everything durable", 0, 1, 1,
+     command_umount, NULL},
     {"serve", "[OPTIONS] DATADIR", "serve REST only, in the foreground", SERVER, 0, 1,
      command_serve,
      "DATADIR is made when absent. The address is also in DATADIR/http.addr, the first API key in\n"

@@ -35,7 +35,7 @@ enum nx_code nx_query_count(struct nx_db *db, const struct nx_snapshot *snapshot
     if (__builtin_add_overflow(enough, skip, &enough))
         enough = UINT64_MAX;
     budget_init(&budget, limits, nx_db_io(db));
-    if (is_all && !budget.limits.visible) {
+    if (is_all && collection && !budget.limits.visible) {
         rc = nx_document_count(db, snapshot, collection, &count, err);
     } else {
         rc = filter_parse(filter, NULL, &parsed, err);
