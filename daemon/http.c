@@ -83,7 +83,7 @@ static bool hand_over(struct exchange *ex, void (*run)(void *arg))
         return false;
     MHD_suspend_connection(ex->connection);
     ex->job = (struct job){.run = run, .arg = ex};
-    workers_submit(server->service->workers, &ex->job);
+    crew_submit(server->service->crew, &ex->job);
     return true;
 }
 

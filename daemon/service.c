@@ -94,7 +94,7 @@ enum nx_code service_start(const struct config *config, const char *datadir, enu
     if (rc == NX_OK)
         rc = keyring_open(service->datadir, &service->keyring, err);
     if (rc == NX_OK)
-        rc = workers_start((unsigned)config->workers, &service->workers, err);
+        rc = crew_start((unsigned)config->workers, &service->crew, err);
     if (rc != NX_OK)
         goto fail;
     io = nx_db_io(service->db);
@@ -121,8 +121,8 @@ void service_quiesce(struct service *service)
         write_address(service, NULL);
     }
     service->control = NULL;
-    workers_stop(service->workers);
-    service->workers = NULL;
+    crew_stop(service->crew);
+    service->crew = NULL;
 }
 
 enum nx_code service_stop(struct service *service, struct nx_err *err)

@@ -13,15 +13,15 @@
 
 #include "auth.h"
 #include "config.h"
+#include "crew.h"
 #include "http.h"
-#include "workers.h"
 
 struct service {
     const struct config *config; /* outlives us */
     char *datadir;               /* owned, absolute */
     struct nx_db *db;
     struct keyring *keyring;
-    struct workers *workers;
+    struct crew *crew;
     struct http_server *http;                /* NULL: off */
     struct http_server *control;             /* the socket in the data directory */
     uint64_t started_ns;                     /* monotonic */

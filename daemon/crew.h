@@ -1,14 +1,14 @@
 /*
- * workers.h - the threads that answer requests, so that no HTTP loop thread waits for a disk.
+ * crew.h - the threads that answer requests, so that no HTTP loop thread waits for a disk.
  *
  * Threads: any may submit. Jobs run in the order they came, several at a time.
  */
-#ifndef DAEMON_WORKERS_H
-#define DAEMON_WORKERS_H
+#ifndef DAEMON_CREW_H
+#define DAEMON_CREW_H
 
 #include <nexadb/error.h>
 
-struct workers;
+struct crew;
 
 /* Embedded in what the job is about: submitting cannot fail. In one queue at a time. */
 struct job {
@@ -17,9 +17,9 @@ struct job {
     struct job *next; /* private */
 };
 
-enum nx_code workers_start(unsigned threads, struct workers **out, struct nx_err *err);
-void workers_submit(struct workers *workers, struct job *job);
+enum nx_code crew_start(unsigned threads, struct crew **out, struct nx_err *err);
+void crew_submit(struct crew *crew, struct job *job);
 /* Run what is queued, then end the threads and free. Accepts NULL. */
-void workers_stop(struct workers *workers);
+void crew_stop(struct crew *crew);
 
 #endif

@@ -1,7 +1,7 @@
-/* workers_test.c - jobs run, all of them, before the workers are gone. */
+/* crew_test.c - jobs run, all of them, before the crew are gone. */
 #include <stdatomic.h>
 
-#include "daemon/workers.h"
+#include "daemon/crew.h"
 #include "tests/support/unit.h"
 
 enum { JOBS = 1000 };
@@ -14,27 +14,27 @@ static void add_one(void *arg)
 static void stopping_runs_what_is_queued(void **state)
 {
     static struct job jobs[JOBS];
-    struct workers *workers;
+    struct crew *crew;
     atomic_int done = 0;
 
     (void)state;
-    assert_int_equal(workers_start(3, &workers, NULL), NX_OK);
+    assert_int_equal(crew_start(3, &crew, NULL), NX_OK);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = (struct job){.run = add_one, .arg = &done};
-        workers_submit(workers, &jobs[i]);
+        crew_submit(crew, &jobs[i]);
     }
-    workers_stop(workers);
+    crew_stop(crew);
     assert_int_equal(atomic_load(&done), JOBS);
 }
 
 static void stopping_without_jobs_ends(void **state)
 {
-    struct workers *workers;
+    struct crew *crew;
 
     (void)state;
-    assert_int_equal(workers_start(2, &workers, NULL), NX_OK);
-    workers_stop(workers);
-    workers_stop(NULL);
+    assert_int_equal(crew_start(2, &crew, NULL), NX_OK);
+    crew_stop(crew);
+    crew_stop(NULL);
 }
 
 int main(void)
