@@ -113,5 +113,7 @@ enum nx_code table_source(struct table *table, uint64_t sequence, enum cache_use
 /* Read every byte from the file, past the cache, and check checksums, structure, order, the filter
  * and the properties. */
 enum nx_code table_verify(struct table *table, struct nx_err *err);
+/* The same in one sequential pass, for a table that was just written: lookups are only sampled. */
+enum nx_code table_check_written(struct table *table, struct nx_err *err);
 
 #endif
