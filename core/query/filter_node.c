@@ -29,7 +29,9 @@ void filter_each_operator(nx_operator_fn fn, void *arg)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const struct filter_op *op = families[i]; op->name; op++)
-            fn(arg, &(struct nx_operator){op->name, NX_OPERATOR_FILTER, op->help});
+            if (op == families[i] ||
+                strcmp(op->name, op[-1].name) != 0) /* at one place is enough */
+                fn(arg, &(struct nx_operator){op->name, NX_OPERATOR_FILTER, op->help});
 }
 
 struct filter_node *filter_node_new(enum node_kind kind)
