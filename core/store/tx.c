@@ -51,7 +51,7 @@ static struct tx *take_idle(struct nx_db *db)
 }
 
 /* What a change may keep for the next one: a bulk load should not pin its memory. */
-#define KEEP_BYTES (256u << 10)
+#define KEEP_BYTES (2u << 20)
 
 static bool is_small(const struct tx *tx)
 {
