@@ -2,17 +2,20 @@
  * number.c - doubles and integers to text and back.
  *
  * Reading: a mantissa below 2^53 with a power of ten up to 22 needs one correctly rounded operation
- * (Clinger's fast path); the rest goes to the C library in the "C" locale. Writing: most stored
- * doubles are short decimals, found by scaling; the rest is tried at 15, 16 and 17 digits.
+ * (Clinger's fast path); others are multiplied with 64 bits of the power, which settles all but one
+ * in 300; the rest goes to the C library in the "C" locale. Writing: the shortest digits by
+ * Schubfach, which needs three multiplications with 128 bits of a power.
  */
 #include "doc/number.h"
 
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "doc/decimal.h"
+#include "doc/pow10.h"
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -54,14 +57,44 @@ double number_parse_double(const char *text, size_t len)
     return v;
 }
 
+/*
+ * mantissa * 10^exp10 with 64 bits of the power. The product is at most 4 units of its last place
+ * too small, of which 11 bits are rounded away: only when these are next to one half is the answer
+ * open.
+ */
+static bool multiply(uint64_t mantissa, int exp10, double *out)
+{
+    int zeros = __builtin_clzll(mantissa), exponent, shift;
+    uint64_t top, bits;
+    nx_u128 product;
+
+    if (exp10 < POW10_MIN || exp10 > POW10_MAX)
+        return false;
+    product = (nx_u128)(mantissa << zeros) * pow10_get(exp10)->high;
+    shift = !(uint64_t)(product >> 127);
+    top = (uint64_t)((product << shift) >> 64);
+    if ((top & 0x7ff) >= 0x3fb && (top & 0x7ff) <= 0x400)
+        return false;
+    exponent = pow10_log2(exp10) + 64 - zeros - shift + 1023; /* of the top bit, biased */
+    if (exponent < 2 || exponent > 2045)
+        return false;
+    bits = (top >> 11) + ((top & 0x7ff) > 0x400); /* may carry into the exponent, rightly */
+    bits += (uint64_t)(exponent - 1) << 52;
+    memcpy(out, &bits, sizeof bits);
+    return true;
+}
+
 double number_make_double(uint64_t mantissa, int exp10, const char *text, size_t len)
 {
-    if (mantissa <= MANTISSA_MAX && exp10 >= -EXACT_POWERS && exp10 <= EXACT_POWERS) {
-        double v = (double)mantissa;
+    double v;
 
+    if (mantissa <= MANTISSA_MAX && exp10 >= -EXACT_POWERS && exp10 <= EXACT_POWERS) {
+        v = (double)mantissa;
         v = exp10 < 0 ? v / powers[-exp10] : v * powers[exp10];
         return text[0] == '-' ? -v : v;
     }
+    if (mantissa != 0 && multiply(mantissa, exp10, &v))
+        return text[0] == '-' ? -v : v;
     return number_parse_double(text, len);
 }
 
@@ -87,47 +120,71 @@ size_t number_write_int64(int64_t v, char *out)
     return 1 + write_uint64(0 - (uint64_t)v, out + 1);
 }
 
-/* The digits without leading or trailing zeros; v = 0.DIGITS * 10^*point. Returns their number. */
-static size_t short_digits(double v, char *digits, int *point)
+/* --- the shortest digits ---------------------------------------------------------------------- */
+
+#define HIDDEN_BIT (1ull << 52)
+
+/* g * cp / 2^128, with the last bit set when anything was cut off. */
+static uint64_t round_to_odd(const struct pow10 *g, uint64_t cp)
 {
-    for (int k = 0; k <= 15; k++) {
-        double scaled = v * powers[k];
-        uint64_t m;
+    nx_u128 low = (nx_u128)g->low * cp;
+    nx_u128 high = (nx_u128)g->high * cp + (uint64_t)(low >> 64);
 
-        if (scaled >= 1e15)
-            break;
-        m = (uint64_t)(scaled + 0.5);
-        if ((double)m / powers[k] == v) {
-            size_t n = write_uint64(m, digits);
-
-            *point = (int)n - k;
-            while (n > 1 && digits[n - 1] == '0')
-                n--;
-            return n;
-        }
-    }
-    return 0;
+    return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
 }
 
-static size_t library_digits(double v, char *digits, int *point)
+/* The shortest s * 10^*k that reads back as c * 2^q (Giulietti's Schubfach): the interval of all
+ * numbers that round to it, times four, as integers; then the shorter of the candidates inside. */
+static uint64_t shortest(uint64_t c, int q, bool closer, int *k)
 {
-    char text[40];
-    size_t n = 0;
+    bool odd = c & 1; /* the interval's ends read back only as an even c */
+    int h;
+    const struct pow10 *g;
+    uint64_t lower, upper, middle, s, tenth;
+    bool below, above;
 
-    for (int precision = v < 0x1p-1022 ? 0 : 14; precision <= 16; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, v);
-        if (precision > 0)
-            text[1] = '.'; /* whatever the locale puts there */
-        if (library_parse(text) == v)
-            break;
+    *k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;
+    h = q + pow10_log2(-*k) + 1;
+    g = pow10_get(-*k);
+    lower = round_to_odd(g, (4 * c - 2 + closer) << h) + odd;
+    middle = round_to_odd(g, (4 * c) << h);
+    upper = round_to_odd(g, (4 * c + 2) << h) - odd;
+    s = middle / 4;
+    tenth = s / 10;
+    below = lower <= 40 * tenth;
+    above = 40 * tenth + 40 <= upper;
+    if (s >= 10 && below != above) {
+        (*k)++;
+        return tenth + above;
     }
-    digits[n++] = text[0];
-    for (const char *p = text + 1; *p != 'e'; p++)
-        if (*p != '.')
-            digits[n++] = *p;
+    below = lower <= 4 * s;
+    above = 4 * s + 4 <= upper;
+    if (below != above)
+        return s + above;
+    return s + (middle > 4 * s + 2 || (middle == 4 * s + 2 && (s & 1)));
+}
+
+/* The digits without trailing zeros; v = 0.DIGITS * 10^*point. Returns their number. */
+static size_t shortest_digits(double v, char *digits, int *point)
+{
+    uint64_t bits, fraction;
+    int exponent, k = 0;
+    size_t n;
+
+    memcpy(&bits, &v, sizeof bits);
+    fraction = bits & (HIDDEN_BIT - 1);
+    exponent = (int)(bits >> 52);
+    if (bits == 0)
+        n = write_uint64(0, digits);
+    else if (exponent == 0)
+        n = write_uint64(shortest(fraction, -1074, false, &k), digits);
+    else
+        n = write_uint64(
+            shortest(fraction | HIDDEN_BIT, exponent - 1075, fraction == 0 && exponent > 1, &k),
+            digits);
+    *point = (int)n + k;
     while (n > 1 && digits[n - 1] == '0')
         n--;
-    *point = atoi(strchr(text, 'e') + 1) + 1;
     return n;
 }
 
@@ -191,8 +248,6 @@ size_t number_write_double(double v, char *out)
     if (sign)
         *out++ = '-';
     v = fabs(v);
-    n = short_digits(v, digits, &point);
-    if (n == 0)
-        n = library_digits(v, digits, &point);
+    n = shortest_digits(v, digits, &point);
     return sign + layout_digits(digits, (int)n, point, out);
 }

@@ -2,6 +2,7 @@
  */
 #include <bson/bson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <nexadb/value.h>
@@ -254,6 +255,62 @@ static void doubles_are_written_shortest_and_read_back(void **state)
     }
 }
 
+/* Digits without the zeros around them. */
+static int digits_of(const char *text)
+{
+    int n = 0, zeros = 0;
+
+    for (; *text && *text != 'e'; text++) {
+        if (*text < '0' || *text > '9' || (n == 0 && *text == '0'))
+            continue;
+        n++;
+        zeros = *text == '0' ? zeros + 1 : 0;
+    }
+    return n - zeros;
+}
+
+static void no_shorter_text_reads_back(void **state)
+{
+    struct rng rng = rng_init();
+    char text[NUMBER_TEXT_BYTES + 1], other[40];
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        uint64_t bits = rng_next(&rng);
+        double v;
+        int digits;
+
+        memcpy(&v, &bits, sizeof v);
+        if (!isfinite(v))
+            continue;
+        text[number_write_double(v, text)] = '\0';
+        digits = digits_of(text);
+        if (digits < 2)
+            continue;
+        snprintf(other, sizeof other, "%.*e", digits - 2, v);
+        assert_true(strtod(other, NULL) != v);
+    }
+}
+
+/* Mantissas of all lengths and all exponents, against the C library. */
+static void decimal_texts_become_the_nearest_double(void **state)
+{
+    struct rng rng = rng_init();
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t mantissa = rng_next(&rng) / 2 >> rng_below(&rng, 62);
+        int exponent = i % 2 ? (int)rng_below(&rng, 700) - 360 : -(int)rng_below(&rng, 25);
+        char text[64];
+        int len = snprintf(text, sizeof text, "%llue%d", (unsigned long long)mantissa, exponent);
+        double got = number_make_double(mantissa, exponent, text, (size_t)len);
+        double expected = strtod(text, NULL);
+
+        if (memcmp(&got, &expected, sizeof got) != 0)
+            fail_msg("%s: %a, not %a", text, got, expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +323,8 @@ int main(void)
         cmocka_unit_test(order_is_total_and_the_hash_follows),
         cmocka_unit_test(conversions_are_exact_or_refused),
         cmocka_unit_test(doubles_are_written_shortest_and_read_back),
+        cmocka_unit_test(no_shorter_text_reads_back),
+        cmocka_unit_test(decimal_texts_become_the_nearest_double),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
