@@ -100,10 +100,14 @@ enum nx_code engine_install(struct nx_engine *engine, const struct version_chang
     struct nx_err own = NX_ERR_INIT;
     enum nx_code rc;
 
-    /* The segment the log will start with must be found by the next open: its header has to be on
-     * disk first. When it cannot be synced, the log just keeps its old start. */
-    if (flushed && wal_sync(engine->wal, NULL) == NX_OK)
+    /* The segment the log will start with must be found by the next open, so its header has to be
+     * on disk first: it is chosen before the sync, which a newer one might miss. When the sync
+     * fails, the log just keeps its old start. */
+    if (flushed) {
         log_start = wal_first_needed(engine->wal, mark.log_position);
+        if (wal_sync(engine->wal, NULL) != NX_OK)
+            log_start = 0;
+    }
     nx_mutex_lock(&engine->manifest_mu);
     rc = install(engine, change, flushed, &mark, log_start, &own);
     nx_mutex_unlock(&engine->manifest_mu);

@@ -1,0 +1,530 @@
+/* engine_test.c - what the engine promises, on every file layer. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/storage/engine_fixture.h"
+
+/* --- reading and writing ---------------------------------------------------------------------- */
+
+static void later_changes_win(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    assert_value(f, NULL, "a", NULL);
+    engine_put(f, "a", "1");
+    engine_put(f, "b", "2");
+    engine_put(f, "a", "3");
+    engine_delete(f, "b");
+    assert_value(f, NULL, "a", "3");
+    assert_value(f, NULL, "b", NULL);
+    assert_keys(f, NULL, "a ");
+    engine_flush(f);
+    assert_value(f, NULL, "a", "3");
+    assert_value(f, NULL, "b", NULL);
+    assert_keys(f, NULL, "a ");
+}
+
+static void a_batch_applies_in_its_order(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    engine_put(f, "k2", "old");
+    nx_batch_clear(f->batch);
+    nx_batch_put(f->batch, nx_slice_str("k1"), nx_slice_str("x"));
+    nx_batch_delete_range(f->batch, nx_slice_str("k"), nx_slice_str("l"));
+    nx_batch_put(f->batch, nx_slice_str("k3"), nx_slice_str("y"));
+    nx_batch_put(f->batch, nx_slice_str("k3"), nx_slice_str("z"));
+    assert_int_equal(nx_batch_count(f->batch), 4);
+    assert_int_equal(nx_engine_commit(f->engine, f->batch, NX_SYNC, NULL), NX_OK);
+    assert_keys(f, NULL, "k3 ");
+    assert_value(f, NULL, "k3", "z");
+    engine_reopen(f);
+    assert_keys(f, NULL, "k3 ");
+}
+
+static void batches_refuse_what_is_too_large(void **state)
+{
+    struct engine_fixture *f = *state;
+    uint8_t key[4097] = {1};
+
+    nx_batch_clear(f->batch);
+    assert_int_equal(nx_batch_put(f->batch, nx_slice(key, 0), nx_slice(key, 1)), NX_EINVAL);
+    assert_int_equal(nx_batch_put(f->batch, nx_slice(key, 4097), nx_slice(key, 1)), NX_EINVAL);
+    assert_int_equal(nx_batch_put(f->batch, nx_slice(key, 1), nx_slice(key, (64u << 20) + 1)),
+                     NX_ETOOBIG);
+    assert_int_equal(nx_batch_delete(f->batch, nx_slice(key, 0)), NX_EINVAL);
+    assert_int_equal(nx_batch_put(f->batch, nx_slice(key, 4096), nx_slice(key, 0)), NX_OK);
+    assert_int_equal(nx_batch_count(f->batch), 1);
+}
+
+static void a_value_larger_than_everything_is_kept(void **state)
+{
+    struct engine_fixture *f = *state;
+    size_t len = 300 << 10; /* more than a segment, a memtable and a table */
+    char *large = malloc(len + 1);
+
+    memset(large, 'L', len);
+    large[len] = '\0';
+    engine_open(f);
+    engine_put(f, "large", large);
+    engine_put(f, "small", "s");
+    assert_value(f, NULL, "large", large);
+    engine_reopen(f);
+    assert_value(f, NULL, "large", large);
+    engine_flush(f);
+    assert_value(f, NULL, "large", large);
+    assert_value(f, NULL, "small", "s");
+    free(large);
+}
+
+static void snapshots_isolate(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_snapshot *before, *between;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_put(f, "b", "1");
+    before = nx_snapshot_take(f->engine);
+    engine_put(f, "a", "2");
+    engine_delete(f, "b");
+    between = nx_snapshot_take(f->engine);
+    engine_delete_range(f, "a", "z");
+    for (int round = 0; round < 3; round++) {
+        assert_value(f, before, "a", "1");
+        assert_value(f, before, "b", "1");
+        assert_keys(f, before, "a b ");
+        assert_value(f, between, "a", "2");
+        assert_value(f, between, "b", NULL);
+        assert_keys(f, between, "a ");
+        assert_keys(f, NULL, "");
+        if (round == 0)
+            engine_flush(f);
+        if (round == 1)
+            assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL),
+                             NX_OK);
+    }
+    nx_snapshot_release(before);
+    nx_snapshot_release(between);
+}
+
+static void deleted_ranges_hide_what_is_older_only(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    for (int round = 0; round < 2; round++) {
+        engine_put(f, "a", "1");
+        engine_put(f, "b", "1");
+        engine_put(f, "c", "1");
+        if (round)
+            engine_flush(f);
+        engine_delete_range(f, "a", "c");
+        engine_put(f, "b", "2");
+        assert_keys(f, NULL, "b c ");
+        if (round)
+            engine_flush(f);
+        assert_keys(f, NULL, "b c ");
+        assert_value(f, NULL, "a", NULL);
+        assert_value(f, NULL, "b", "2");
+        engine_reopen(f);
+        assert_keys(f, NULL, "b c ");
+    }
+}
+
+static void fill(struct engine_fixture *f, int from, int to, const char *tag)
+{
+    for (int i = from; i < to; i++) {
+        char key[16], value[128];
+
+        snprintf(key, sizeof key, "key%05d", i);
+        snprintf(value, sizeof value, "%s-%d-%080d", tag, i, i);
+        engine_put(f, key, value);
+    }
+}
+
+static void assert_filled(struct engine_fixture *f, int from, int to, const char *tag)
+{
+    for (int i = from; i < to; i++) {
+        char key[16], value[128];
+
+        snprintf(key, sizeof key, "key%05d", i);
+        snprintf(value, sizeof value, "%s-%d-%080d", tag, i, i);
+        assert_value(f, NULL, key, value);
+    }
+}
+
+static void assert_absent(struct engine_fixture *f, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "key%05d", i);
+        assert_value(f, NULL, key, NULL);
+    }
+}
+
+static void many_flushes_and_compactions_lose_nothing(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats stats;
+
+    engine_open(f);
+    fill(f, 0, 3000, "one");
+    fill(f, 1000, 2000, "two");
+    for (int i = 2500; i < 3000; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "key%05d", i);
+        engine_delete(f, key);
+    }
+    nx_engine_get_stats(f->engine, &stats);
+    assert_true(stats.flushes > 2);
+    for (int round = 0; round < 3; round++) {
+        assert_filled(f, 0, 1000, "one");
+        assert_filled(f, 1000, 2000, "two");
+        assert_filled(f, 2000, 2500, "one");
+        assert_absent(f, 2500, 3000); /* no deleted key comes back */
+        if (round == 0)
+            assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL),
+                             NX_OK);
+        else
+            engine_reopen(f);
+    }
+}
+
+static void compaction_gives_space_back(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats before, after;
+
+    engine_open(f);
+    fill(f, 0, 3000, "one");
+    engine_flush(f);
+    nx_engine_get_stats(f->engine, &before);
+    engine_delete_range(f, "key", "kez");
+    assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+    nx_engine_get_stats(f->engine, &after);
+    assert_true(before.table_entries >= 3000);
+    assert_int_equal(after.table_entries, 0);
+    assert_keys(f, NULL, "");
+    assert_true(after.wal_bytes <= 3 * f->options.wal_segment_bytes);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static void a_reopened_engine_has_everything(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats stats;
+    uint64_t sequence;
+
+    engine_open(f);
+    fill(f, 0, 500, "x");
+    nx_engine_get_stats(f->engine, &stats);
+    sequence = stats.sequence;
+    engine_reopen(f);
+    nx_engine_get_stats(f->engine, &stats);
+    assert_int_equal(stats.sequence, sequence);
+    assert_filled(f, 0, 500, "x");
+    engine_put(f, "key00000", "newer");
+    engine_reopen(f);
+    assert_value(f, NULL, "key00000", "newer");
+}
+
+static void an_absent_database_is_not_made_unasked(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    f->options.create = false;
+    strcat(f->dir, "/none");
+    assert_int_equal(engine_open_code(f, &err), NX_ENOTFOUND);
+    assert_non_null(strstr(err.message, f->dir));
+    f->dir[strlen(f->dir) - 5] = '\0';
+}
+
+static void an_option_out_of_range_is_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    f->options.level_fanout = 21;
+    assert_int_equal(engine_open_code(f, &err), NX_EINVAL);
+    assert_non_null(strstr(err.message, "level_fanout is 21"));
+}
+
+static void a_second_open_is_refused(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_engine *second;
+
+    engine_open(f);
+    assert_int_equal(nx_engine_open(f->dir, &f->options, &second, &err), NX_ELOCKED);
+    assert_null(second);
+    assert_non_null(strstr(err.message, "process"));
+}
+
+static void another_process_is_refused_and_told_our_pid(void **state)
+{
+    struct engine_fixture *f = *state;
+    char pid[32];
+    pid_t child;
+    int status;
+
+    engine_open(f);
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    child = fork();
+    if (child == 0) {
+        struct nx_err err = NX_ERR_INIT;
+        struct nx_engine *second;
+        enum nx_code rc = nx_engine_open(f->dir, &f->options, &second, &err);
+
+        _exit(rc == NX_ELOCKED && strstr(err.message, pid) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void a_read_only_engine_reads_and_refuses(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_close(f);
+    f->options.read_only = true;
+    engine_open(f);
+    assert_value(f, NULL, "a", "1");
+    assert_int_equal(engine_put_code(f, "b", "2", NX_BUFFERED, &err), NX_EROFS);
+    engine_close(f);
+    f->options.read_only = false;
+    engine_open(f);
+    assert_keys(f, NULL, "a ");
+}
+
+/* --- durability ------------------------------------------------------------------------------- */
+
+static void note_done(void *arg, const struct nx_err *error)
+{
+    *(enum nx_code *)arg = error ? error->code : NX_DONE;
+}
+
+static void submit_acknowledges_each_level(void **state)
+{
+    struct engine_fixture *f = *state;
+    enum nx_code buffered = NX_OK, synced = NX_OK;
+
+    engine_open(f);
+    nx_batch_clear(f->batch);
+    nx_batch_put(f->batch, nx_slice_str("a"), nx_slice_str("1"));
+    assert_int_equal(
+        nx_engine_submit(f->engine, f->batch, NX_BUFFERED, true, note_done, &buffered, NULL),
+        NX_OK);
+    assert_int_equal(buffered, NX_DONE); /* before it returned */
+    assert_int_equal(nx_engine_submit(f->engine, f->batch, NX_SYNC, true, note_done, &synced, NULL),
+                     NX_OK);
+    assert_value(f, NULL, "a", "1"); /* visible at once */
+    assert_int_equal(nx_engine_sync(f->engine, NULL), NX_OK);
+    assert_int_equal(synced, NX_DONE); /* the sync thread completes in order */
+}
+
+static void a_kill_keeps_buffered_commits(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    fill(f, 0, 700, "k");
+    engine_kill(f);
+    engine_open(f);
+    assert_filled(f, 0, 700, "k");
+    engine_kill(f); /* what was replayed is still there when the next one dies at once */
+    engine_open(f);
+    assert_filled(f, 0, 700, "k");
+}
+
+static void power_loss_keeps_synced_commits(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    fill(f, 0, 100, "p");
+    assert_int_equal(engine_put_code(f, "last", "synced", NX_SYNC, NULL), NX_OK);
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        engine_power_loss(f, seed);
+        engine_open(f);
+        assert_filled(f, 0, 100, "p"); /* a sync covers all before it */
+        assert_value(f, NULL, "last", "synced");
+    }
+}
+
+static void a_sync_after_a_replay_makes_the_replayed_durable(void **state)
+{
+    struct engine_fixture *f = *state;
+
+    engine_open(f);
+    engine_put(f, "a", "1"); /* in the page cache only */
+    engine_kill(f);
+    engine_open(f);
+    assert_int_equal(engine_put_code(f, "b", "2", NX_SYNC, NULL), NX_OK);
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        engine_power_loss(f, seed);
+        engine_open(f);
+        assert_keys(f, NULL, "a b ");
+    }
+}
+
+static void the_interval_syncs_buffered_commits(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats stats;
+
+    f->options.sync_interval_ms = 1;
+    engine_open(f);
+    engine_put(f, "a", "1");
+    do
+        nx_engine_get_stats(f->engine, &stats);
+    while (stats.syncs == 0);
+    assert_int_equal(nx_engine_sync(f->engine, NULL), NX_OK);
+    engine_power_loss(f, 3);
+    engine_open(f);
+    assert_keys(f, NULL, "a ");
+}
+
+/* --- damage ----------------------------------------------------------------------------------- */
+
+static void a_flipped_bit_in_a_table_is_found_and_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    char path[96];
+    enum nx_code rc;
+
+    engine_open(f);
+    fill(f, 0, 100, "t");
+    engine_flush(f);
+    engine_close(f);
+    strcpy(path, engine_find_file(f, ".table"));
+    assert_true(io_sim_flip(f->sim, path, 100));
+    rc = engine_open_code(f, &err);
+    if (rc == NX_OK)
+        rc = nx_engine_get(f->engine, NULL, nx_slice_str("key00000"), &f->value, &err);
+    assert_int_equal(rc, NX_ECORRUPT);
+    assert_non_null(strstr(err.message, strrchr(path, '/') + 1));
+}
+
+static void a_damaged_log_is_refused_and_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_close(f);
+    assert_true(io_sim_flip(f->sim, "/db/000001.wal", 4096 + 60));
+    assert_int_equal(engine_open_code(f, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, "000001.wal"));
+    assert_non_null(strstr(err.message, "offset 4096"));
+    assert_null(f->engine);
+}
+
+static void a_damaged_manifest_is_refused_and_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_flush(f);
+    engine_close(f);
+    assert_true(io_sim_flip(f->sim, "/db/MANIFEST-000001", 70));
+    assert_int_equal(engine_open_code(f, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, "MANIFEST-000001"));
+}
+
+static void a_missing_marker_is_not_a_new_database(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_close(f);
+    assert_int_equal(f->io->ops->remove(f->io, "/db/CURRENT-000001", NULL), NX_OK);
+    assert_int_equal(engine_open_code(f, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, "CURRENT"));
+}
+
+static void a_missing_table_is_refused_and_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    char path[96];
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_flush(f);
+    engine_close(f);
+    strcpy(path, engine_find_file(f, ".table"));
+    assert_int_equal(f->io->ops->remove(f->io, path, NULL), NX_OK);
+    assert_int_equal(engine_open_code(f, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, path));
+}
+
+static void orphans_are_removed(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_file *file;
+
+    engine_open(f);
+    engine_close(f);
+    assert_int_equal(f->io->ops->open(f->io, engine_path(f, "000777.table"),
+                                      NX_OPEN_WRITE | NX_OPEN_CREATE, &file, NULL),
+                     NX_OK);
+    file->ops->close(file);
+    engine_open(f);
+    assert_int_equal(
+        f->io->ops->open(f->io, engine_path(f, "000777.table"), NX_OPEN_READ, &file, NULL),
+        NX_ENOTFOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_ALL(later_changes_win),
+        ON_ALL(a_batch_applies_in_its_order),
+        ON_SIM(batches_refuse_what_is_too_large),
+        ON_ALL(a_value_larger_than_everything_is_kept),
+        ON_ALL(snapshots_isolate),
+        ON_ALL(deleted_ranges_hide_what_is_older_only),
+        ON_ALL(many_flushes_and_compactions_lose_nothing),
+        ON_ALL(compaction_gives_space_back),
+        ON_ALL(a_reopened_engine_has_everything),
+        ON_ALL(an_absent_database_is_not_made_unasked),
+        ON_SIM(an_option_out_of_range_is_named),
+        ON_ALL(a_second_open_is_refused),
+        cmocka_unit_test_setup_teardown(another_process_is_refused_and_told_our_pid,
+                                        engine_set_up_posix, engine_tear_down),
+        ON_ALL(a_read_only_engine_reads_and_refuses),
+        ON_ALL(submit_acknowledges_each_level),
+        ON_SIM(a_kill_keeps_buffered_commits),
+        ON_SIM(power_loss_keeps_synced_commits),
+        ON_SIM(a_sync_after_a_replay_makes_the_replayed_durable),
+        ON_SIM(the_interval_syncs_buffered_commits),
+        ON_SIM(a_flipped_bit_in_a_table_is_found_and_named),
+        ON_SIM(a_damaged_log_is_refused_and_named),
+        ON_SIM(a_damaged_manifest_is_refused_and_named),
+        ON_SIM(a_missing_marker_is_not_a_new_database),
+        ON_SIM(a_missing_table_is_refused_and_named),
+        ON_ALL(orphans_are_removed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
