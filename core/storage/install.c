@@ -25,6 +25,7 @@ static enum nx_code apply_edit(struct nx_engine *engine, const struct version_ch
     uint64_t *removed = calloc(change->removed_count + 1, sizeof *removed);
     struct manifest_edit edit = {.next_number = atomic_load(&engine->next_table),
                                  .flushed_sequence = mark->sequence,
+                                 .flushed_position = mark->log_position,
                                  .log_start = log_start,
                                  .added = added,
                                  .added_count = change->added_count,
@@ -100,13 +101,10 @@ enum nx_code engine_install(struct nx_engine *engine, const struct version_chang
     struct nx_err own = NX_ERR_INIT;
     enum nx_code rc;
 
-    /* The segment the log will start with must be found by the next open, so its header has to be
-     * on disk first: it is chosen before the sync, which a newer one might miss. When the sync
-     * fails, the log just keeps its old start. */
+    /* What can be removed is more when the newest segments have been synced; see wal.h. */
     if (flushed) {
+        wal_sync(engine->wal, NULL);
         log_start = wal_first_needed(engine->wal, mark.log_position);
-        if (wal_sync(engine->wal, NULL) != NX_OK)
-            log_start = 0;
     }
     nx_mutex_lock(&engine->manifest_mu);
     rc = install(engine, change, flushed, &mark, log_start, &own);

@@ -11,7 +11,15 @@
 
 #include "base/bytes.h"
 
-enum tag { TAG_NEXT_NUMBER = 1, TAG_FLUSHED, TAG_LOG_START, TAG_REMOVE, TAG_ADD, TAG_COUNT };
+enum tag {
+    TAG_NEXT_NUMBER = 1,
+    TAG_FLUSHED,
+    TAG_LOG_START,
+    TAG_REMOVE,
+    TAG_ADD,
+    TAG_POSITION,
+    TAG_COUNT
+};
 
 enum { FIELD_NUMBERS_MAX = 3 };
 
@@ -41,6 +49,8 @@ enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit
 
     if (rc == NX_OK)
         rc = put_if_set(out, TAG_FLUSHED, edit->flushed_sequence);
+    if (rc == NX_OK)
+        rc = put_if_set(out, TAG_POSITION, edit->flushed_position);
     if (rc == NX_OK)
         rc = put_if_set(out, TAG_LOG_START, edit->log_start);
     for (size_t i = 0; i < edit->removed_count && rc == NX_OK; i++)
@@ -89,6 +99,16 @@ static enum nx_code set_flushed(struct manifest_state *state, const uint64_t *nu
         return nx_fail(err, NX_ECORRUPT, "flushed sequence steps back to %llu",
                        (unsigned long long)numbers[0]);
     state->flushed_sequence = numbers[0];
+    return NX_OK;
+}
+
+static enum nx_code set_position(struct manifest_state *state, const uint64_t *numbers,
+                                 struct nx_err *err)
+{
+    if (numbers[0] < state->flushed_position)
+        return nx_fail(err, NX_ECORRUPT, "flushed position steps back to %llu",
+                       (unsigned long long)numbers[0]);
+    state->flushed_position = numbers[0];
     return NX_OK;
 }
 
@@ -145,6 +165,7 @@ static const struct {
     [TAG_LOG_START] = {1, set_log_start},
     [TAG_REMOVE] = {1, remove_table},
     [TAG_ADD] = {3, add_table},
+    [TAG_POSITION] = {1, set_position},
 };
 
 enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice bytes,

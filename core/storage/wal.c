@@ -22,6 +22,7 @@ struct segment {
     struct nx_file *file; /* owned; NULL once it needs no sync any more */
     bool is_lost;         /* guarded by wal->mu; a datasync failed */
     bool is_left;         /* guarded by wal->mu; nothing is appended any more */
+    bool has_header;      /* guarded by wal->mu; its header is on disk */
     unsigned refs;        /* guarded by wal->mu */
 };
 
@@ -386,6 +387,7 @@ static void mark_synced(struct wal *wal, struct segment *segment, bool was_left)
     struct nx_file *file = NULL;
 
     nx_mutex_lock(&wal->mu);
+    segment->has_header = true;
     if (was_left) {
         file = segment->file;
         segment->file = NULL;
@@ -459,12 +461,12 @@ uint64_t wal_first_number(struct wal *wal)
 uint64_t wal_first_needed(struct wal *wal, uint64_t position)
 {
     uint64_t number;
-    size_t i = 0;
 
     nx_mutex_lock(&wal->mu);
-    while (i + 1 < wal->count && wal->segments[i + 1]->info.base <= position)
-        i++;
-    number = wal->segments[i]->info.number;
+    number = wal->segments[0]->info.number;
+    for (size_t i = 1; i < wal->count && wal->segments[i]->info.base <= position; i++)
+        if (wal->segments[i]->has_header)
+            number = wal->segments[i]->info.number;
     nx_mutex_unlock(&wal->mu);
     return number;
 }
@@ -521,6 +523,7 @@ static enum nx_code adopt_tail(struct wal *wal, const struct wal_tail *tail, str
         segment->capacity = segment->info.end_offset;
         segment->refs = 1;
         segment->is_left = true;
+        segment->has_header = tail->closed;
         wal->segments[wal->count++] = segment;
     }
     wal->current = tail->count ? wal->segments[tail->count - 1] : NULL;

@@ -61,12 +61,14 @@ void wal_tail_fini(struct wal_tail *tail);
 typedef enum nx_code (*wal_replay_fn)(void *arg, const struct frame *frame, struct nx_slice payload,
                                       struct nx_err *err);
 /*
- * Give every frame from segment `first` on to `fn`, in order, up to the end or a torn tail.
+ * Give every frame from segment `first` on to `fn`, in order, up to the end or a torn tail. What
+ * lies before position `safe` is in tables.
  * NX_ECORRUPT, naming file and offset, for damage in front of what was once durable, for a missing
  * segment, and for what `fn` says so of; NX_EVERSION for another format.
  */
 enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16], uint64_t first,
-                        wal_replay_fn fn, void *arg, struct wal_tail *tail, struct nx_err *err);
+                        uint64_t safe, wal_replay_fn fn, void *arg, struct wal_tail *tail,
+                        struct nx_err *err);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -92,7 +94,8 @@ bool wal_needs_flush(const struct wal *wal);
 uint64_t wal_end(const struct wal *wal); /* position behind the last append */
 uint64_t wal_durable(const struct wal *wal);
 uint64_t wal_first_number(struct wal *wal);
-/* Oldest segment with changes at or after `position`. */
+/* Where the log may start when what lies before `position` is not needed: never at a segment whose
+ * header may not be on disk, as the next open must find it (I10). */
 uint64_t wal_first_needed(struct wal *wal, uint64_t position);
 /* Remove older segments. What cannot be removed goes at the next open. */
 void wal_remove_before(struct wal *wal, uint64_t number);
