@@ -10,8 +10,8 @@ folder=${1:-$HOME/nexadb-demo}
 data=$folder/data
 mnt=$folder/mnt
 iso=/usr/share/iso-codes/json
-bold=$(tput bold 2>/dev/null || true)
-plain=$(tput sgr0 2>/dev/null || true)
+bold='' plain=''
+[ ! -t 1 ] || { bold=$(tput bold 2>/dev/null || true); plain=$(tput sgr0 2>/dev/null || true); }
 
 # --- build ----------------------------------------------------------------------------------------
 "$top/tools/packages.sh" build demo
@@ -48,7 +48,7 @@ show() { # show "what it is" 'command'
     number=$((number + 1))
     printf '\n%s%d. %s%s\n' "$bold" "$number" "$1" "$plain"
     printf '%s$ %s%s\n' "$bold" "${2//"$key"/\$KEY}" "$plain"
-    eval "$2"
+    (set +eo pipefail; eval "$2") # as a shell at a prompt would run it
 }
 
 show 'Collections are directories' \
