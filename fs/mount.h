@@ -55,7 +55,7 @@ struct fs {
     pthread_mutex_t handles_mu;
     struct handle *handles; /* guarded by handles_mu: all that are open */
 
-    struct workers *workers; /* owned */
+    struct loop *loop; /* owned */
 };
 
 static inline _Atomic uint32_t *fs_dir_changes(struct fs *fs, nx_ino dir)

@@ -17,12 +17,12 @@
 
 #include "fs/errors.h"
 #include "fs/handle.h"
+#include "fs/loop.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
 #include "fs/slot.h"
 #include "fs/takeover.h"
-#include "fs/workers.h"
 #include "fs/writers.h"
 
 #define WORKERS 3
@@ -70,7 +70,7 @@ static void destroy(struct fs *fs)
 {
     struct fs *self = fs;
 
-    workers_free(fs->workers);
+    loop_free(fs->loop);
     handle_release_all(fs);
     pool_free(fs->pool);
     notifier_free(fs->notifier);
@@ -159,7 +159,7 @@ enum nx_code fs_mount(struct nx_db *db, const char *mountpoint, const struct fs_
     if (rc == NX_OK)
         rc = notifier_start(fs->notifier, err);
     if (rc == NX_OK)
-        rc = workers_start(fs, WORKERS, session_gone, &fs->workers, err);
+        rc = loop_start(fs, WORKERS, session_gone, &fs->loop, err);
     if (rc != NX_OK) {
         destroy(fs);
         return rc;
@@ -172,9 +172,9 @@ void fs_unmount(struct fs *fs)
 {
     if (!fs)
         return;
-    if (!workers_wait(fs->workers, 0)) {
+    if (!loop_wait(fs->loop, 0)) {
         takeover_detach(fs->mountpoint);
-        workers_wait(fs->workers, UNMOUNT_PATIENCE_MS);
+        loop_wait(fs->loop, UNMOUNT_PATIENCE_MS);
     }
     destroy(fs);
 }
