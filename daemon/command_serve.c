@@ -56,7 +56,7 @@ static int fail_start(const struct daemon *daemon, const struct nx_err *err)
     char text[1024];
 
     snprintf(text, sizeof text, "nexadb %s: %s\n", daemon->cli->command->name, err->message);
-    if (daemon->detached)
+    if (daemon->detached && err->code != NX_ELOCKED) /* then the log is another daemon's */
         log_line(LOG_ERROR, "main", "%s", err->message);
     lifecycle_ready(text, true);
     return EXIT_FAILED;

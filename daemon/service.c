@@ -19,13 +19,20 @@ static enum nx_code make_datadir(const char *path, struct nx_err *err)
 
 static enum nx_code open_db(struct service *service, bool create, struct nx_err *err)
 {
+    struct nx_err why = NX_ERR_INIT;
     struct nx_db_options options;
+    enum nx_code rc;
 
     nx_db_options_init(&options);
     options.engine.cache_bytes = service->config->cache_bytes;
     options.engine.memtable_bytes = service->config->memtable_bytes;
     options.engine.create = create;
-    return nx_db_open(service->datadir, &options, &service->db, err);
+    rc = nx_db_open(service->datadir, &options, &service->db, &why);
+    if (rc == NX_ELOCKED)
+        return nx_fail(err, rc, "data directory '%s' is in use: %s", service->datadir, why.message);
+    if (rc != NX_OK && err)
+        *err = why;
+    return rc;
 }
 
 static enum nx_code start_control(struct service *service, struct nx_err *err)

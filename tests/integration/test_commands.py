@@ -3,10 +3,11 @@ import json
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from conftest import NEXADB, nexadb
+from conftest import NEXADB, ROOT, nexadb
 
 COMMANDS = re.findall(r"^  (\w+) ", nexadb("--help").stdout, re.M)
 
@@ -163,3 +164,14 @@ def test_serving_on_a_unix_socket(tmp_path):
         process.terminate()
         assert process.wait(timeout=30) == 0
         process.stdout.close()
+
+
+def test_the_manual_page_is_what_the_program_says():
+    made = subprocess.run([sys.executable, ROOT / "tools/man_page.py", NEXADB], capture_output=True, text=True, check=True)
+    assert made.stdout == (ROOT / "docs/man/nexadb.1").read_text(), "make it again with tools/man_page.py"
+
+
+def test_the_reference_names_every_route(daemon):
+    reference = (ROOT / "docs/rest.md").read_text()
+    for path in daemon.call("GET", "/openapi.json").json["paths"]:
+        assert f"`{path}`" in reference, path
