@@ -21,7 +21,8 @@ struct pipeline {
 };
 
 static const struct stage_class *const classes[] = {
-    &stage_add_fields, &stage_bucket,       &stage_bucket_auto,  &stage_count,
+    &stage_densify, &stage_fill, &stage_merge, &stage_out, &stage_window,
+ &stage_add_fields, &stage_bucket,       &stage_bucket_auto,  &stage_count,
     &stage_documents,  &stage_facet,        &stage_graph_lookup, &stage_group,
     &stage_limit,      &stage_lookup,       &stage_match,        &stage_project,
     &stage_redact,     &stage_replace_root, &stage_replace_with, &stage_sample,
