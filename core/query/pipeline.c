@@ -21,13 +21,14 @@ struct pipeline {
 };
 
 static const struct stage_class *const classes[] = {
-    &stage_densify, &stage_fill, &stage_merge, &stage_out, &stage_window,
- &stage_add_fields, &stage_bucket,       &stage_bucket_auto,  &stage_count,
-    &stage_documents,  &stage_facet,        &stage_graph_lookup, &stage_group,
-    &stage_limit,      &stage_lookup,       &stage_match,        &stage_project,
-    &stage_redact,     &stage_replace_root, &stage_replace_with, &stage_sample,
-    &stage_set,        &stage_skip,         &stage_sort,         &stage_sort_by_count,
-    &stage_union_with, &stage_unset,        &stage_unwind,       &stage_vector_search,
+    &stage_densify,       &stage_fill,       &stage_merge,        &stage_out,
+    &stage_window,        &stage_add_fields, &stage_bucket,       &stage_bucket_auto,
+    &stage_count,         &stage_documents,  &stage_facet,        &stage_graph_lookup,
+    &stage_group,         &stage_limit,      &stage_lookup,       &stage_match,
+    &stage_project,       &stage_redact,     &stage_replace_root, &stage_replace_with,
+    &stage_sample,        &stage_set,        &stage_skip,         &stage_sort,
+    &stage_sort_by_count, &stage_union_with, &stage_unset,        &stage_unwind,
+    &stage_vector_search,
 };
 
 const struct stage_class *stage_class_find(const char *name, size_t len)

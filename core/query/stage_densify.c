@@ -30,7 +30,7 @@ struct densify_stage {
     enum date_unit unit;
     int64_t date_step;
 
-    struct sorted_rows *rows; /* owned; NULL before the first document */
+    struct sorted_rows *rows;      /* owned; NULL before the first document */
     struct nx_buf least, greatest; /* {"v": value} over all documents */
     struct nx_buf doc;             /* waiting to be given */
     struct nx_buf key;             /* of the partition: {"v": {...}} */
@@ -121,19 +121,20 @@ static enum nx_code parse_bounds(struct densify_stage *stage, const struct nx_va
         *high = iter.value;
         if (low->type == high->type || (nx_is_number(low) && nx_is_number(high)))
             if (nx_is_number(low) != stage->is_date &&
-                (nx_is_number(low) || low->type == NX_TYPE_DATE) && nx_value_compare(low, high) <= 0)
+                (nx_is_number(low) || low->type == NX_TYPE_DATE) &&
+                nx_value_compare(low, high) <= 0)
                 return NX_OK;
     }
-    return nx_fail(err, NX_EQUERY, "$densify wants 'bounds' as \"full\", \"partition\" or two "
-                                   "ascending numbers, or dates with a 'unit'");
+    return nx_fail(err, NX_EQUERY,
+                   "$densify wants 'bounds' as \"full\", \"partition\" or two "
+                   "ascending numbers, or dates with a 'unit'");
 }
 
 static enum nx_code parse_range(struct densify_stage *stage, const struct nx_value *range,
                                 struct nx_err *err)
 {
-    struct spec_member m[] = {{"step", true, NX_MISSING},
-                              {"bounds", true, NX_MISSING},
-                              {"unit", false, NX_MISSING}};
+    struct spec_member m[] = {
+        {"step", true, NX_MISSING}, {"bounds", true, NX_MISSING}, {"unit", false, NX_MISSING}};
     struct nx_value zero = nx_int32(0), low, high;
     struct nx_builder builder;
     enum nx_code rc = spec_members("the range of $densify", range, m, 3, err);
@@ -145,7 +146,8 @@ static enum nx_code parse_range(struct densify_stage *stage, const struct nx_val
     stage->is_date = m[2].value.type != NX_TYPE_MISSING;
     if (stage->is_date && (!date_unit_parse(&m[2].value, &stage->unit) ||
                            !nx_value_to_int64(&m[0].value, &stage->date_step)))
-        return nx_fail(err, NX_EQUERY, "$densify wants a unit of time and a whole 'step' for dates");
+        return nx_fail(err, NX_EQUERY,
+                       "$densify wants a unit of time and a whole 'step' for dates");
     rc = parse_bounds(stage, &m[1].value, &low, &high, err);
     if (rc != NX_OK)
         return rc;
@@ -316,7 +318,8 @@ static enum nx_code make(struct densify_stage *stage, const struct nx_value *val
             if (rc == NX_OK)
                 rc = document_set(at, parts, count, &part, &stage->stage.out, err);
             nx_buf_clear(&now);
-            if (rc == NX_OK && nx_buf_append(&now, stage->stage.out.data, stage->stage.out.len) != NX_OK)
+            if (rc == NX_OK &&
+                nx_buf_append(&now, stage->stage.out.data, stage->stage.out.len) != NX_OK)
                 rc = nx_fail_nomem(err);
             at = nx_buf_slice(&now);
         }
@@ -363,8 +366,7 @@ static enum nx_code tail(struct densify_stage *stage, struct nx_slice *doc, stru
 }
 
 /* The waiting document, or one made before it. */
-static enum nx_code up_to_doc(struct densify_stage *stage, struct nx_slice *doc,
-                              struct nx_err *err)
+static enum nx_code up_to_doc(struct densify_stage *stage, struct nx_slice *doc, struct nx_err *err)
 {
     struct nx_value value = value_of(stage, nx_buf_slice(&stage->doc)), at;
     enum nx_code rc = NX_OK;
@@ -436,9 +438,9 @@ static void reset_densify(struct stage *base)
 static void close_densify(struct stage *base)
 {
     struct densify_stage *stage = (struct densify_stage *)base;
-    struct nx_buf *bufs[] = {&stage->order, &stage->partitions, &stage->constants, &stage->least,
-                             &stage->greatest, &stage->doc, &stage->key, &stage->next_key,
-                             &stage->base_bson};
+    struct nx_buf *bufs[] = {&stage->order, &stage->partitions, &stage->constants,
+                             &stage->least, &stage->greatest,   &stage->doc,
+                             &stage->key,   &stage->next_key,   &stage->base_bson};
 
     reset_densify(base);
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)

@@ -14,8 +14,8 @@ static void begin(struct nx_builder *out, const char *key)
 }
 
 /* "$" and the field's name */
-static enum nx_code put_path(struct nx_builder *out, const char *key, const char *name,
-                             size_t len, struct nx_err *err)
+static enum nx_code put_path(struct nx_builder *out, const char *key, const char *name, size_t len,
+                             struct nx_err *err)
 {
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_value value;

@@ -19,9 +19,9 @@ struct window_output {
 struct window_stage {
     struct stage stage;
     struct arena names, results;
-    struct expr *partition;     /* owned, or NULL */
-    struct nx_buf order_bson;   /* owned; empty: none */
-    struct sort_spec *order;    /* owned, or NULL */
+    struct expr *partition;        /* owned, or NULL */
+    struct nx_buf order_bson;      /* owned; empty: none */
+    struct sort_spec *order;       /* owned, or NULL */
     struct window_output *outputs; /* owned */
     size_t output_count;
     struct sorted_rows *rows; /* owned; NULL before the first document */
@@ -86,8 +86,8 @@ static enum nx_code parse_window_fields(struct stage *base, const struct nx_valu
         if (m[W_SORT].value.type != NX_TYPE_DOCUMENT)
             return nx_fail(err, NX_EQUERY, "$setWindowFields wants 'sortBy' as an object");
         rc = sort_spec_parse(nx_value_slice(&m[W_SORT].value), &stage->order, err);
-        if (rc == NX_OK && nx_buf_append(&stage->order_bson, m[W_SORT].value.data,
-                                         m[W_SORT].value.len) != NX_OK)
+        if (rc == NX_OK &&
+            nx_buf_append(&stage->order_bson, m[W_SORT].value.data, m[W_SORT].value.len) != NX_OK)
             rc = nx_fail_nomem(err);
     }
     return rc == NX_OK ? parse_outputs(stage, &m[W_OUTPUT].value, err) : rc;
@@ -144,7 +144,7 @@ static enum nx_code load_partition(struct window_stage *stage, struct nx_err *er
             nx_buf_clear(&stage->pending);
             stage->has_pending = true;
             return nx_buf_append(&stage->pending, doc.data, doc.len) == NX_OK ? NX_OK
-                                                                               : nx_fail_nomem(err);
+                                                                              : nx_fail_nomem(err);
         }
         rc = keep_row(stage, doc, err);
     }
@@ -153,8 +153,10 @@ static enum nx_code load_partition(struct window_stage *stage, struct nx_err *er
 
 static enum nx_code compute(struct window_stage *stage, struct nx_err *err)
 {
-    struct window_rows rows = {.count = stage->count, .order = stage->order,
-                               .stage = &stage->stage, .arena = &stage->results};
+    struct window_rows rows = {.count = stage->count,
+                               .order = stage->order,
+                               .stage = &stage->stage,
+                               .arena = &stage->results};
     enum nx_code rc = NX_OK;
 
     rows.docs = arena_alloc(&stage->results, stage->count * sizeof *rows.docs);
@@ -174,8 +176,7 @@ static enum nx_code compute(struct window_stage *stage, struct nx_err *err)
         rc = window_function_compute(&output->function, &rows, output->values, err);
         if (rc == NX_OK &&
             stage->results.used_bytes > stage->stage.context->budget.limits.memory_bytes)
-            rc = budget_fail(&stage->stage.context->budget, "a partition of $setWindowFields",
-                             err);
+            rc = budget_fail(&stage->stage.context->budget, "a partition of $setWindowFields", err);
     }
     return rc;
 }

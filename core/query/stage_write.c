@@ -19,8 +19,8 @@
 #define PATH_BYTES 4200
 
 /* "name", or {coll: "name"} with an optional db, which is ignored: there is one database. */
-static enum nx_code target_name(const char *stage, const struct nx_value *spec,
-                                struct nx_buf *out, struct nx_err *err)
+static enum nx_code target_name(const char *stage, const struct nx_value *spec, struct nx_buf *out,
+                                struct nx_err *err)
 {
     struct spec_member members[] = {{"coll", true, NX_MISSING}, {"db", false, NX_MISSING}};
     struct nx_value name = *spec;
@@ -46,8 +46,7 @@ static enum nx_code may_write(struct pipeline_context *context, const char *stag
         return nx_fail(err, NX_EQUERY, "%s cannot be used where there are no collections", stage);
     if (limits->read_only)
         return nx_fail(err, NX_EROFS, "%s cannot write: the database is read-only", stage);
-    if (limits->may_write &&
-        !limits->may_write(limits->arg, (const char *)name->data, name->len))
+    if (limits->may_write && !limits->may_write(limits->arg, (const char *)name->data, name->len))
         return nx_fail(err, NX_EACCES, "%s may not write the collection '%.*s'", stage,
                        (int)name->len, (const char *)name->data);
     return NX_OK;
@@ -132,8 +131,7 @@ static enum nx_code exchange(struct out_stage *stage, const char *path, size_t p
     const char *from = last_part(path, path_len, &from_len);
     const char *to = last_part(target, stage->name.len, &to_len);
     struct nx_attr old;
-    enum nx_code rc =
-        nx_db_collection_make(db, target, stage->name.len, change, &old, err);
+    enum nx_code rc = nx_db_collection_make(db, target, stage->name.len, change, &old, err);
 
     if (rc == NX_OK)
         rc = nx_db_rename(db, made->parent, from, from_len, old.parent, to, to_len,
@@ -207,8 +205,8 @@ struct merge_stage {
     struct nx_buf on;   /* owned: BSON array of the fields, or empty: _id */
     enum matched matched;
     enum not_matched not_matched;
-    struct expr **let_exprs;   /* owned */
-    unsigned *let_slots;       /* owned; the last is $$new's when it is not given */
+    struct expr **let_exprs; /* owned */
+    unsigned *let_slots;     /* owned; the last is $$new's when it is not given */
     size_t let_count;
     struct stage *single;      /* owned */
     struct pipeline *pipeline; /* owned */
@@ -261,8 +259,7 @@ static enum nx_code parse_on(struct merge_stage *stage, const struct nx_value *o
 static enum nx_code parse_merge_let(struct merge_stage *stage, const struct nx_value *let,
                                     struct nx_err *err)
 {
-    struct nx_slice fields =
-        let->type == NX_TYPE_DOCUMENT ? nx_value_slice(let) : nx_doc_empty;
+    struct nx_slice fields = let->type == NX_TYPE_DOCUMENT ? nx_value_slice(let) : nx_doc_empty;
     struct expr_vars *vars = stage->stage.context->vars;
     size_t count = nx_doc_count(fields);
     struct nx_doc_iter iter;
@@ -303,8 +300,9 @@ static enum nx_code parse_matched(struct merge_stage *stage, const struct spec_m
         return NX_OK;
     }
     if (matched->type != NX_TYPE_ARRAY)
-        return nx_fail(err, NX_EQUERY, "$merge knows whenMatched: merge, replace, keepExisting, "
-                                       "fail, or an array of stages");
+        return nx_fail(err, NX_EQUERY,
+                       "$merge knows whenMatched: merge, replace, keepExisting, "
+                       "fail, or an array of stages");
     stage->matched = MATCHED_PIPELINE;
     rc = parse_merge_let(stage, &members[MG_LET].value, err);
     if (rc == NX_OK)
@@ -318,8 +316,7 @@ static enum nx_code parse_matched(struct merge_stage *stage, const struct spec_m
     return rc;
 }
 
-static enum nx_code parse_merge(struct stage *base, const struct nx_value *spec,
-                                struct nx_err *err)
+static enum nx_code parse_merge(struct stage *base, const struct nx_value *spec, struct nx_err *err)
 {
     struct merge_stage *stage = (struct merge_stage *)base;
     struct spec_member members[MG_MEMBERS] = {{"into", true, NX_MISSING},
@@ -424,8 +421,8 @@ static enum nx_code put(struct merge_stage *stage, struct nx_slice doc, const st
     return rc == NX_OK ? nx_write_commit(stage->write, &change, NULL, err) : rc;
 }
 
-static enum nx_code run_pipeline(struct merge_stage *stage, struct nx_slice old, struct nx_slice new,
-                                 struct nx_slice *result, struct nx_err *err)
+static enum nx_code run_pipeline(struct merge_stage *stage, struct nx_slice old,
+                                 struct nx_slice new, struct nx_slice *result, struct nx_err *err)
 {
     struct nx_value *slots = stage->stage.context->slots;
     enum nx_code rc = NX_OK;

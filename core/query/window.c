@@ -12,8 +12,8 @@
 
 /* --- parsing ---------------------------------------------------------------------------------- */
 
-static enum nx_code parse_bound(const struct nx_value *value, bool range,
-                                struct window_bound *out, struct nx_err *err)
+static enum nx_code parse_bound(const struct nx_value *value, bool range, struct window_bound *out,
+                                struct nx_err *err)
 {
     *out = (struct window_bound){0};
     if (value->type == NX_TYPE_STRING) {
@@ -28,8 +28,7 @@ static enum nx_code parse_bound(const struct nx_value *value, bool range,
         if (isfinite(out->by) && (range || nx_value_to_int64(value, &whole)))
             return NX_OK;
     }
-    return nx_fail(err, NX_EQUERY,
-                   "a window's bound is \"unbounded\", \"current\" or a %snumber",
+    return nx_fail(err, NX_EQUERY, "a window's bound is \"unbounded\", \"current\" or a %snumber",
                    range ? "" : "whole ");
 }
 
@@ -72,7 +71,8 @@ static enum nx_code parse_window(struct window *window, const struct nx_value *s
     nx_doc_iter_next(&iter);
     if (rc == NX_OK)
         rc = parse_bound(&iter.value, window->range, &window->high, err);
-    if (rc == NX_OK && bound_number(&window->low, -INFINITY) > bound_number(&window->high, INFINITY))
+    if (rc == NX_OK &&
+        bound_number(&window->low, -INFINITY) > bound_number(&window->high, INFINITY))
         return nx_fail(err, NX_EQUERY, "a window's lower bound is above its upper bound");
     return rc;
 }
@@ -94,8 +94,7 @@ static enum nx_code check_order(const struct window_function *fn, const char *na
         return nx_fail(err, NX_EQUERY, "%s takes no window", name);
     if (fn->window.range && !one_ascending)
         return nx_fail(err, NX_EQUERY, "a window by range wants a 'sortBy' of one ascending field");
-    if (fn->window.given && !ordered &&
-        !(fn->window.low.unbounded && fn->window.high.unbounded))
+    if (fn->window.given && !ordered && !(fn->window.low.unbounded && fn->window.high.unbounded))
         return nx_fail(err, NX_EQUERY, "a bounded window wants a 'sortBy'");
     return NX_OK;
 }
@@ -128,8 +127,8 @@ enum nx_code window_function_parse(struct window_function *fn, const struct nx_v
     if (fn->class)
         rc = fn->class->parse(fn, &found.value, vars, err);
     else
-        rc = acc_spec_parse(found.key, found.key_len, &found.value, ACC_WINDOW, vars, &fn->acc,
-                            err);
+        rc =
+            acc_spec_parse(found.key, found.key_len, &found.value, ACC_WINDOW, vars, &fn->acc, err);
     return rc == NX_OK ? check_order(fn, found.key, ordered, one_ascending, err) : rc;
 }
 
@@ -162,7 +161,8 @@ enum nx_code window_order_value(struct window_rows *rows, size_t i, double *out,
     *is_date = keys[0].type == NX_TYPE_DATE;
     *out = *is_date ? (double)keys[0].i64 : nx_value_to_double(&keys[0]);
     if (!*is_date && !nx_is_number(&keys[0]))
-        return nx_fail(err, NX_EEXPR, "$setWindowFields wants numbers or dates in 'sortBy' here, not %s",
+        return nx_fail(err, NX_EEXPR,
+                       "$setWindowFields wants numbers or dates in 'sortBy' here, not %s",
                        nx_type_name(keys[0].type));
     return NX_OK;
 }
@@ -186,9 +186,9 @@ static enum nx_code range_limit(const struct window *window, const struct window
     if (bound->current || bound->unbounded)
         return NX_OK;
     if (is_date != window->has_unit)
-        return nx_fail(err, NX_EEXPR, is_date
-                                          ? "a window by range over dates wants a 'unit'"
-                                          : "a window by range with a 'unit' wants dates");
+        return nx_fail(err, NX_EEXPR,
+                       is_date ? "a window by range over dates wants a 'unit'"
+                               : "a window by range with a 'unit' wants dates");
     if (!is_date)
         return NX_OK;
     if (!date_unit_add((int64_t)value, window->unit, (int64_t)bound->by, &timezone_utc, &moved))
@@ -233,8 +233,8 @@ enum nx_code window_rows_of(const struct window_function *fn, struct window_rows
     if (window->range)
         return range_rows(window, rows, i, from, to, err);
     *from = window->low.unbounded ? 0 : clamp((double)i + window->low.by, rows->count);
-    *to = window->high.unbounded ? rows->count
-                                 : clamp((double)i + window->high.by + 1, rows->count);
+    *to =
+        window->high.unbounded ? rows->count : clamp((double)i + window->high.by + 1, rows->count);
     return NX_OK;
 }
 

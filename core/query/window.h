@@ -37,7 +37,7 @@ struct window_rows {
 struct window_function;
 struct window_class {
     const char *name;
-    bool wants_order;   /* a sortBy */
+    bool wants_order; /* a sortBy */
     bool takes_window;
     enum nx_code (*parse)(struct window_function *fn, const struct nx_value *spec,
                           struct expr_vars *vars, struct nx_err *err);
@@ -51,9 +51,9 @@ struct window_function {
     struct acc_spec *acc;             /* owned */
     struct expr *input, *second;      /* owned */
     struct window window;
-    int64_t by;              /* of $shift */
-    struct nx_buf fallback;  /* of $shift: {"v": value} */
-    double alpha;            /* of $expMovingAvg */
+    int64_t by;             /* of $shift */
+    struct nx_buf fallback; /* of $shift: {"v": value} */
+    double alpha;           /* of $expMovingAvg */
     bool has_unit;
     enum date_unit unit; /* of $derivative and $integral */
 };

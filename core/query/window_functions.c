@@ -73,19 +73,18 @@ static enum nx_code compute_number(const struct window_function *fn, struct wind
 static enum nx_code parse_shift(struct window_function *fn, const struct nx_value *spec,
                                 struct expr_vars *vars, struct nx_err *err)
 {
-    struct spec_member m[] = {{"output", true, NX_MISSING},
-                              {"by", true, NX_MISSING},
-                              {"default", false, NX_MISSING}};
+    struct spec_member m[] = {
+        {"output", true, NX_MISSING}, {"by", true, NX_MISSING}, {"default", false, NX_MISSING}};
     struct arena arena = ARENA_INIT;
-    struct expr_env env = {.root = nx_doc_empty, .current = NX_MISSING, .arena = &arena,
-                           .metadata = NX_MISSING};
+    struct expr_env env = {
+        .root = nx_doc_empty, .current = NX_MISSING, .arena = &arena, .metadata = NX_MISSING};
     struct nx_value fallback = NX_NULL;
     struct expr *expr = NULL;
     struct nx_builder builder;
     enum nx_code rc = spec_members("$shift", spec, m, 3, err);
 
-    if (rc == NX_OK && (!nx_value_to_int64(&m[1].value, &fn->by) || fn->by < INT32_MIN ||
-                        fn->by > INT32_MAX))
+    if (rc == NX_OK &&
+        (!nx_value_to_int64(&m[1].value, &fn->by) || fn->by < INT32_MIN || fn->by > INT32_MAX))
         rc = nx_fail(err, NX_EQUERY, "$shift wants 'by' as a whole number");
     if (rc == NX_OK)
         rc = expr_parse(&m[0].value, vars, &fn->input, err);
@@ -302,9 +301,8 @@ static enum nx_code compute_integral(const struct window_function *fn, struct wi
 static enum nx_code parse_moving(struct window_function *fn, const struct nx_value *spec,
                                  struct expr_vars *vars, struct nx_err *err)
 {
-    struct spec_member m[] = {{"input", true, NX_MISSING},
-                              {"N", false, NX_MISSING},
-                              {"alpha", false, NX_MISSING}};
+    struct spec_member m[] = {
+        {"input", true, NX_MISSING}, {"N", false, NX_MISSING}, {"alpha", false, NX_MISSING}};
     int64_t n;
     enum nx_code rc = spec_members("$expMovingAvg", spec, m, 3, err);
 
