@@ -132,6 +132,8 @@ void engine_compact_thread(void *arg);
 /* Make a change of the tables durable, then current; `flushed` memtables leave with it. */
 enum nx_code engine_install(struct nx_engine *engine, const struct version_change *change,
                             size_t flushed, struct nx_err *err);
+/* What the log has before `position` is in tables: start it as late as can be. */
+enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, struct nx_err *err);
 
 /* --- engine.c --------------------------------------------------------------------------------- */
 

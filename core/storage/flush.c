@@ -181,8 +181,10 @@ enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
     nx_mutex_unlock(&engine->commit_mu);
     if (rc == NX_OK)
         rc = await_flush(engine, sequence, err);
-    if (rc == NX_OK)
-        wal_set_safe(engine->wal, position);
+    /* All is in tables; but a lost segment must go even when there was nothing to flush. When it
+     * cannot, the next sync flushes again. */
+    if (rc == NX_OK && wal_needs_flush(engine->wal))
+        engine_install_log(engine, position, NULL);
     return rc;
 }
 

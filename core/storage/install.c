@@ -25,7 +25,6 @@ static enum nx_code apply_edit(struct nx_engine *engine, const struct version_ch
     uint64_t *removed = calloc(change->removed_count + 1, sizeof *removed);
     struct manifest_edit edit = {.next_number = atomic_load(&engine->next_table),
                                  .flushed_sequence = mark->sequence,
-                                 .flushed_position = mark->log_position,
                                  .log_start = log_start,
                                  .added = added,
                                  .added_count = change->added_count,
@@ -77,6 +76,8 @@ static enum nx_code install(struct nx_engine *engine, const struct version_chang
 
     /* Only holders of manifest_mu replace the version: it can be read without the state lock. */
     rc = version_derive(engine->version, change, &version, err);
+    if (log_start <= manifest_state(engine->manifest)->log_start)
+        log_start = 0; /* another thread has brought it further meanwhile */
     if (rc == NX_OK)
         rc = apply_edit(engine, change, mark, log_start, err);
     if (rc == NX_OK) {
@@ -114,9 +115,24 @@ enum nx_code engine_install(struct nx_engine *engine, const struct version_chang
             *err = own;
         return rc;
     }
-    if (flushed)
-        wal_set_safe(engine->wal, mark.log_position);
     if (log_start)
         wal_remove_before(engine->wal, log_start);
     return NX_OK;
+}
+
+enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+{
+    struct manifest_edit edit = {0};
+    enum nx_code rc = wal_sync(engine->wal, err);
+
+    if (rc != NX_OK)
+        return rc;
+    edit.log_start = wal_first_needed(engine->wal, position);
+    nx_mutex_lock(&engine->manifest_mu);
+    if (edit.log_start > manifest_state(engine->manifest)->log_start)
+        rc = manifest_apply(engine->manifest, &edit, err);
+    nx_mutex_unlock(&engine->manifest_mu);
+    if (rc == NX_OK)
+        wal_remove_before(engine->wal, edit.log_start);
+    return rc;
 }

@@ -323,7 +323,6 @@ static enum nx_code write_state(struct manifest *manifest, struct nx_file *file,
     const struct manifest_state *state = &manifest->state;
     struct manifest_edit all = {.next_number = state->next_number,
                                 .flushed_sequence = state->flushed_sequence,
-                                .flushed_position = state->flushed_position,
                                 .log_start = state->log_start,
                                 .added = state->tables,
                                 .added_count = state->count};

@@ -33,7 +33,6 @@ struct manifest_state {
     uint8_t uuid[16];
     uint64_t next_number;          /* of a table; every number in use is lower */
     uint64_t flushed_sequence;     /* changes up to this one are in tables */
-    uint64_t flushed_position;     /* likewise, as a position of the log */
     uint64_t log_start;            /* first log segment that is needed; 0: there is no log yet */
     struct manifest_table *tables; /* owned, by number */
     size_t count;
@@ -41,7 +40,7 @@ struct manifest_state {
 
 /* A field that is 0 stays as it is. */
 struct manifest_edit {
-    uint64_t next_number, flushed_sequence, flushed_position, log_start;
+    uint64_t next_number, flushed_sequence, log_start;
     const struct manifest_table *added;
     size_t added_count;
     const uint64_t *removed; /* numbers; a table may be removed and added at another level */

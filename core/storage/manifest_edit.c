@@ -50,8 +50,6 @@ enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit
     if (rc == NX_OK)
         rc = put_if_set(out, TAG_FLUSHED, edit->flushed_sequence);
     if (rc == NX_OK)
-        rc = put_if_set(out, TAG_POSITION, edit->flushed_position);
-    if (rc == NX_OK)
         rc = put_if_set(out, TAG_LOG_START, edit->log_start);
     for (size_t i = 0; i < edit->removed_count && rc == NX_OK; i++)
         rc = put_field(out, TAG_REMOVE, &edit->removed[i], 1);
@@ -99,16 +97,6 @@ static enum nx_code set_flushed(struct manifest_state *state, const uint64_t *nu
         return nx_fail(err, NX_ECORRUPT, "flushed sequence steps back to %llu",
                        (unsigned long long)numbers[0]);
     state->flushed_sequence = numbers[0];
-    return NX_OK;
-}
-
-static enum nx_code set_position(struct manifest_state *state, const uint64_t *numbers,
-                                 struct nx_err *err)
-{
-    if (numbers[0] < state->flushed_position)
-        return nx_fail(err, NX_ECORRUPT, "flushed position steps back to %llu",
-                       (unsigned long long)numbers[0]);
-    state->flushed_position = numbers[0];
     return NX_OK;
 }
 
@@ -165,7 +153,6 @@ static const struct {
     [TAG_LOG_START] = {1, set_log_start},
     [TAG_REMOVE] = {1, remove_table},
     [TAG_ADD] = {3, add_table},
-    [TAG_POSITION] = {1, set_position},
 };
 
 enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice bytes,

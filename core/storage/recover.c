@@ -156,8 +156,8 @@ static enum nx_code replay_log(struct nx_engine *engine, const struct manifest_s
     *tail = WAL_TAIL_INIT;
     tail->closed = true; /* nothing is: nothing was lost */
     if (state->log_start)
-        rc = wal_replay(engine->io, engine->dir, state->uuid, state->log_start,
-                        state->flushed_position, replay_frame, &target, tail, err);
+        rc = wal_replay(engine->io, engine->dir, state->uuid, state->log_start, replay_frame,
+                        &target, tail, err);
     if (rc == NX_OK && tail->sequence < engine->sequence)
         tail->sequence = engine->sequence;
     return rc;

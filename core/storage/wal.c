@@ -40,11 +40,10 @@ struct wal {
     uint64_t seed;
     struct nx_buf buffer;
 
-    _Atomic bool must_switch;    /* a write or sync of the current segment failed */
-    _Atomic uint64_t end;        /* release: the bytes before it are written */
-    _Atomic uint64_t durable;    /* release: the bytes before it are on disk */
-    _Atomic uint64_t safe_until; /* in tables */
-    _Atomic uint64_t lost_until; /* the log cannot make anything before this durable */
+    _Atomic bool must_switch;  /* a write or sync of the current segment failed */
+    _Atomic uint64_t end;      /* release: the bytes before it are written */
+    _Atomic uint64_t durable;  /* release: the bytes before it are on disk */
+    _Atomic size_t lost_count; /* segments in the list that are lost; changed under mu */
 
     struct nx_mutex sync_mu; /* one sync at a time; I/O under it */
     struct nx_mutex mu;
@@ -212,8 +211,6 @@ static enum nx_code adopt(struct wal *wal, struct segment *segment, struct nx_er
         if (wal->current) {
             wal->current->info.end_offset = wal->offset;
             wal->current->is_left = true;
-            if (wal->current->is_lost)
-                atomic_store(&wal->lost_until, segment->info.base);
         }
         wal->segments[wal->count++] = segment;
         atomic_store(&wal->must_switch, false);
@@ -354,13 +351,7 @@ uint64_t wal_durable(const struct wal *wal)
 
 bool wal_needs_flush(const struct wal *wal)
 {
-    return atomic_load(&wal->safe_until) < atomic_load(&wal->lost_until);
-}
-
-void wal_set_safe(struct wal *wal, uint64_t position)
-{
-    raise_to(&wal->safe_until, position);
-    raise_to(&wal->durable, position);
+    return atomic_load(&wal->lost_count) > 0;
 }
 
 /* The oldest segment that still has to be synced, referenced; NULL when there is none. */
@@ -402,12 +393,9 @@ static void mark_lost(struct wal *wal, struct segment *segment)
 {
     nx_mutex_lock(&wal->mu);
     segment->is_lost = true;
-    if (segment->is_left)
-        raise_to(&wal->lost_until, segment->info.base + segment->info.end_offset);
-    else {
+    atomic_fetch_add(&wal->lost_count, 1);
+    if (!segment->is_left)
         atomic_store(&wal->must_switch, true);
-        atomic_store(&wal->lost_until, UINT64_MAX); /* how far is known once it is left */
-    }
     nx_mutex_unlock(&wal->mu);
 }
 
@@ -479,6 +467,8 @@ static struct segment *take_oldest_before(struct wal *wal, uint64_t number)
     if (wal->count > 1 && wal->segments[0]->info.number < number) {
         oldest = wal->segments[0];
         wal->count--;
+        if (oldest->is_lost)
+            atomic_fetch_sub(&wal->lost_count, 1);
         memmove(wal->segments, wal->segments + 1, wal->count * sizeof(struct segment *));
     }
     nx_mutex_unlock(&wal->mu);
@@ -524,6 +514,8 @@ static enum nx_code adopt_tail(struct wal *wal, const struct wal_tail *tail, str
         segment->refs = 1;
         segment->is_left = true;
         segment->has_header = tail->closed;
+        segment->is_lost = !tail->closed; /* I6 */
+        atomic_fetch_add(&wal->lost_count, segment->is_lost);
         wal->segments[wal->count++] = segment;
     }
     wal->current = tail->count ? wal->segments[tail->count - 1] : NULL;
@@ -538,7 +530,6 @@ static enum nx_code init(struct wal *wal, const struct wal_tail *tail, struct nx
     wal->last_number = tail->last_number;
     atomic_init(&wal->end, tail->position);
     atomic_init(&wal->durable, tail->closed ? tail->position : tail->durable);
-    atomic_init(&wal->lost_until, tail->closed ? 0 : tail->position); /* I6 */
     return adopt_tail(wal, tail, err);
 }
 

@@ -2,13 +2,13 @@
  * wal.h - the write-ahead log: numbered, preallocated segment files of chained frames.
  *
  * A position counts bytes from the first segment's start through all segments. Everything before
- * wal_durable() is on stable storage, in the log or, once wal_set_safe() says so, in tables.
+ * wal_durable() is on stable storage.
  *
  *     wal_open -> [wal_append]* -> full: the prepared next segment -> wal_remove_before
  *                  |
  *                  +-- a failed write:    the next append goes to a new segment
- *                  +-- a failed datasync: the segment is lost; nothing in it or after it becomes
- *                                         durable before wal_set_safe() passes its end
+ *                  +-- a failed datasync: the segment is lost; nothing more becomes durable while
+ *                                         it is part of the log (wal_needs_flush)
  *
  * Threads:  wal_append, wal_leave_failed and wal_close by one thread at a time (the commit lock
  * says which); everything else from any thread. Errors:   NX_EIO, NX_ENOSPC, NX_ENOMEM: nothing was
@@ -61,19 +61,17 @@ void wal_tail_fini(struct wal_tail *tail);
 typedef enum nx_code (*wal_replay_fn)(void *arg, const struct frame *frame, struct nx_slice payload,
                                       struct nx_err *err);
 /*
- * Give every frame from segment `first` on to `fn`, in order, up to the end or a torn tail. What
- * lies before position `safe` is in tables.
+ * Give every frame from segment `first` on to `fn`, in order, up to the end or a torn tail.
  * NX_ECORRUPT, naming file and offset, for damage in front of what was once durable, for a missing
  * segment, and for what `fn` says so of; NX_EVERSION for another format.
  */
 enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16], uint64_t first,
-                        uint64_t safe, wal_replay_fn fn, void *arg, struct wal_tail *tail,
-                        struct nx_err *err);
+                        wal_replay_fn fn, void *arg, struct wal_tail *tail, struct nx_err *err);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* Start a new segment behind `tail`. Unless that was closed in order, nothing is durable before
- * wal_set_safe() passes its end. */
+/* Start a new segment behind `tail`. Unless that was closed in order, its segments are lost ones
+ * too: what was only read back may never have been on disk. */
 enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
                       uint64_t segment_bytes, const struct wal_tail *tail, struct wal **out,
                       struct nx_err *err);
@@ -82,13 +80,12 @@ enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
                         const struct nx_slice *parts, size_t part_count, struct nx_err *err);
 /* Go on in a new segment if writing or syncing the current one failed. */
 enum nx_code wal_leave_failed(struct wal *wal, struct nx_err *err);
-/* Make what was appended durable. After a failure, or while wal_needs_flush, only wal_set_safe
- * gets on: the caller must write the changes elsewhere. */
+/* Make what was appended durable. While wal_needs_flush that cannot be: the caller must write the
+ * changes elsewhere and remove the lost segments with wal_remove_before. */
 enum nx_code wal_sync(struct wal *wal, struct nx_err *err);
 /* Create the next segment ahead of need. A failure shows when the segment is needed. */
 void wal_prepare(struct wal *wal);
-/* Changes before `position` are durable outside the log. */
-void wal_set_safe(struct wal *wal, uint64_t position);
+/* A segment of the log is lost. */
 bool wal_needs_flush(const struct wal *wal);
 
 uint64_t wal_end(const struct wal *wal); /* position behind the last append */

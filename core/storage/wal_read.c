@@ -43,7 +43,6 @@ struct replay {
     struct window window;
     uint64_t offset;
     uint64_t seed;
-    uint64_t safe; /* in tables, whether it is in the log or not */
     struct wal_tail *tail;
 };
 
@@ -177,7 +176,7 @@ static const struct segment_file *find_next(const struct replay *replay)
         if (file->has_header && file->header.previous_number == replay->at->number &&
             file->header.previous_end == replay->offset &&
             file->header.previous_hash == replay->tail->hash &&
-            file->header.base >= replay->tail->position)
+            file->header.base == replay->tail->position)
             return file;
     }
     return NULL;
@@ -229,7 +228,7 @@ static enum nx_code check_torn(struct replay *replay, struct nx_err *err)
     for (size_t i = 0; i < replay->count && rc == NX_OK; i++)
         if (replay->files[i].number > replay->at->number)
             rc = search_segment(replay, replay->files[i].number, WAL_HEADER_BYTES, &claim, err);
-    if (rc == NX_OK && claim > replay->tail->position && claim > replay->safe)
+    if (rc == NX_OK && claim > replay->tail->position)
         return nx_fail(err, NX_ECORRUPT,
                        "log '%s/%06llu.wal' is damaged at offset %llu: %llu bytes from there on "
                        "were on disk once",
@@ -349,10 +348,9 @@ static enum nx_code find_first(struct replay *replay, uint64_t first,
 }
 
 enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16], uint64_t first,
-                        uint64_t safe, wal_replay_fn fn, void *arg, struct wal_tail *tail,
-                        struct nx_err *err)
+                        wal_replay_fn fn, void *arg, struct wal_tail *tail, struct nx_err *err)
 {
-    struct replay replay = {.io = io, .dir = dir, .uuid = uuid, .safe = safe, .tail = tail};
+    struct replay replay = {.io = io, .dir = dir, .uuid = uuid, .tail = tail};
     const struct segment_file *file = NULL;
     bool done = false;
     enum nx_code rc;
@@ -365,11 +363,6 @@ enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16
         rc = enter(&replay, file, err);
     while (rc == NX_OK && !done)
         rc = step(&replay, fn, arg, &done, err);
-    /* Positions only grow, so that no promise made of an old one is taken for one of a new one. */
-    if (tail->position < safe)
-        tail->position = safe;
-    if (tail->position < tail->durable)
-        tail->position = tail->durable;
     window_close(&replay.window);
     free(replay.files);
     if (rc != NX_OK)

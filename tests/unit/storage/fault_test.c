@@ -1,0 +1,256 @@
+/*
+ * fault_test.c - every call of the file layer fails once, and the engine stays readable, loses
+ * nothing that it acknowledged and works again when the disk does.
+ *
+ * NEXADB_TEST_SCALE 1 fails every 3rd call, larger scales every call.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/storage/engine_fixture.h"
+
+enum { PUTS = 90 };
+
+struct acknowledged {
+    bool is_put[PUTS]; /* key i has its value */
+};
+
+static void name_of(int i, char key[16], char value[900])
+{
+    snprintf(key, 16, "key%03d", i);
+    memset(value, 'a' + i % 26, 899);
+    value[899] = '\0';
+}
+
+static void write_some(struct engine_fixture *f, struct acknowledged *acked)
+{
+    for (int i = 0; i < PUTS; i++) {
+        char key[16], value[900];
+        enum nx_durability durability = i % 5 == 0 ? NX_SYNC : NX_BUFFERED;
+
+        name_of(i, key, value);
+        if (engine_put_code(f, key, value, durability, NULL) == NX_OK)
+            acked->is_put[i] = true;
+        if (i % 30 == 29)
+            nx_engine_flush(f->engine, NULL);
+    }
+    nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL);
+}
+
+/* What was acknowledged is there; what was refused may be. Nothing is ever wrong. */
+static void check(struct engine_fixture *f, const struct acknowledged *acked, uint64_t nth)
+{
+    for (int i = 0; i < PUTS; i++) {
+        char key[16], value[900];
+        enum nx_code rc;
+
+        name_of(i, key, value);
+        rc = nx_engine_get(f->engine, NULL, nx_slice_str(key), &f->value, NULL);
+        if (rc == NX_ENOTFOUND && !acked->is_put[i])
+            continue;
+        if (rc != NX_OK || f->value.len != 899 || memcmp(f->value.data, value, 899) != 0)
+            fail_msg("call %llu: '%s': %s", (unsigned long long)nth, key, nx_code_name(rc));
+    }
+}
+
+/* Commits work again once the engine has noticed that the disk does. */
+static void check_resumes(struct engine_fixture *f, uint64_t nth)
+{
+    struct nx_err err = NX_ERR_INIT;
+
+    for (int tries = 0; tries < 100; tries++) {
+        if (engine_put_code(f, "again", "works", NX_SYNC, &err) == NX_OK)
+            return;
+        nx_engine_flush(f->engine, NULL); /* waits for the next attempt */
+    }
+    fail_msg("call %llu: never resumed: %s", (unsigned long long)nth, err.message);
+}
+
+static void fail_call(unsigned ops, enum io_fault_action action, uint64_t nth, bool *has_hit)
+{
+    struct acknowledged acked = {0};
+    struct engine_fixture *f;
+    struct nx_err err = NX_ERR_INIT;
+    void *state;
+
+    engine_set_up_fault(&state);
+    f = state;
+    engine_open(f);
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = ops, .nth = nth, .action = action});
+    write_some(f, &acked);
+    *has_hit = io_fault_hits(f->fault) > 0;
+    io_fault_clear(f->fault);
+    check(f, &acked, nth);
+    check_resumes(f, nth);
+    engine_power_loss(f, nth); /* synced by check_resumes: all of it must be there */
+    if (engine_open_code(f, &err) != NX_OK)
+        fail_msg("call %llu: open: %s", (unsigned long long)nth, err.message);
+    check(f, &acked, nth);
+    assert_value(f, NULL, "again", "works");
+    engine_tear_down(&state);
+}
+
+static uint64_t step(void)
+{
+    const char *scale = getenv("NEXADB_TEST_SCALE");
+
+    return scale && atoi(scale) > 1 ? 1 : 3;
+}
+
+static void sweep(unsigned ops, enum io_fault_action action)
+{
+    bool has_hit = true;
+    uint64_t nth = 1;
+
+    for (; has_hit; nth += step())
+        fail_call(ops, action, nth, &has_hit);
+    assert_true(nth > 2);
+}
+
+#define CHANGES                                                                                    \
+    (IO_FAULT_OPEN | IO_FAULT_WRITE | IO_FAULT_ALLOCATE | IO_FAULT_DATASYNC | IO_FAULT_REMOVE |    \
+     IO_FAULT_SYNC_DIR | IO_FAULT_LIST | IO_FAULT_SIZE)
+
+static void any_call_may_fail_with_eio(void **state)
+{
+    (void)state;
+    sweep(CHANGES, IO_FAULT_EIO);
+}
+
+static void any_call_may_fail_with_enospc(void **state)
+{
+    (void)state;
+    sweep(CHANGES, IO_FAULT_ENOSPC);
+}
+
+static void any_write_may_stop_half_way(void **state)
+{
+    (void)state;
+    sweep(IO_FAULT_WRITE, IO_FAULT_SHORT);
+}
+
+static void any_sync_may_fail(void **state)
+{
+    (void)state;
+    sweep(IO_FAULT_DATASYNC | IO_FAULT_SYNC_DIR, IO_FAULT_EIO);
+}
+
+/* The engine must say that a read failed, not that a key is absent; and a wrong bit is no data. */
+static void no_read_error_looks_like_an_answer(void **state)
+{
+    static const enum io_fault_action actions[] = {IO_FAULT_EIO, IO_FAULT_FLIP};
+
+    (void)state;
+    for (size_t a = 0; a < 2; a++)
+        for (uint64_t nth = 1; nth < 40; nth++) {
+            struct acknowledged acked = {0};
+            struct engine_fixture *f;
+            struct nx_err err = NX_ERR_INIT;
+            void *own;
+
+            engine_set_up_fault(&own);
+            f = own;
+            f->options.cache_bytes = 0;
+            engine_open(f);
+            write_some(f, &acked);
+            engine_close(f);
+            io_fault_add(f->fault, &(struct io_fault_rule){
+                                       .ops = IO_FAULT_READ, .nth = nth, .action = actions[a]});
+            if (engine_open_code(f, &err) == NX_OK) {
+                for (int i = 0; i < PUTS; i += 7) {
+                    char key[16], value[900];
+                    enum nx_code rc;
+
+                    name_of(i, key, value);
+                    rc = nx_engine_get(f->engine, NULL, nx_slice_str(key), &f->value, &err);
+                    if (rc == NX_OK)
+                        assert_memory_equal(f->value.data, value, 899);
+                    else
+                        assert_true(rc == NX_EIO || rc == NX_ECORRUPT);
+                }
+            } else {
+                assert_true(err.code == NX_EIO || err.code == NX_ECORRUPT ||
+                            err.code == NX_EVERSION);
+            }
+            io_fault_clear(f->fault);
+            nx_engine_close(f->engine, NULL);
+            engine_open(f); /* nothing was made of the wrong bytes */
+            check(f, &acked, nth);
+            engine_tear_down(&own);
+        }
+}
+
+static void every_call_of_an_open_may_fail(void **state)
+{
+    bool has_hit = true;
+
+    (void)state;
+    for (uint64_t nth = 1; has_hit; nth++) {
+        struct engine_fixture *f;
+        void *own;
+
+        engine_set_up_fault(&own);
+        f = own;
+        engine_open(f);
+        engine_put(f, "a", "1");
+        engine_flush(f);
+        engine_put(f, "b", "2");
+        engine_kill(f);
+        io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_ANY, .nth = nth});
+        engine_open_code(f, NULL);
+        has_hit = io_fault_hits(f->fault) > 0;
+        io_fault_clear(f->fault);
+        if (f->engine)
+            assert_keys(f, NULL, "a b ");
+        nx_engine_close(f->engine, NULL);
+        engine_open(f);
+        assert_keys(f, NULL, "a b ");
+        engine_tear_down(&own);
+    }
+}
+
+static void a_full_disk_leaves_a_readable_engine_that_resumes(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    char key[16], value[900];
+    int written = 0;
+
+    engine_open(f);
+    io_sim_set_space(f->sim, 400 << 10);
+    for (; written < 2000; written++) {
+        name_of(written % PUTS, key, value);
+        snprintf(key, sizeof key, "k%05d", written);
+        if (engine_put_code(f, key, value, NX_BUFFERED, &err) != NX_OK)
+            break;
+    }
+    assert_int_equal(err.code, NX_ENOSPC);
+    assert_true(written > 20);
+    for (int i = 0; i < written; i++) {
+        name_of(i % PUTS, key, value);
+        snprintf(key, sizeof key, "k%05d", i);
+        assert_value(f, NULL, key, value);
+    }
+    io_sim_set_space(f->sim, 0);
+    check_resumes(f, 0);
+    engine_reopen(f);
+    assert_value(f, NULL, "again", "works");
+    name_of(0, key, value);
+    assert_value(f, NULL, "k00000", value);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_call_may_fail_with_eio),
+        cmocka_unit_test(any_call_may_fail_with_enospc),
+        cmocka_unit_test(any_write_may_stop_half_way),
+        cmocka_unit_test(any_sync_may_fail),
+        cmocka_unit_test(no_read_error_looks_like_an_answer),
+        cmocka_unit_test(every_call_of_an_open_may_fail),
+        ON_SIM(a_full_disk_leaves_a_readable_engine_that_resumes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
