@@ -16,6 +16,17 @@ struct move {
     unsigned flags;
 };
 
+/* Replacing changes a directory too, though no name comes or goes. */
+static enum nx_code touch_directory(struct tx *tx, nx_ino ino, struct nx_err *err)
+{
+    struct tx_dir *dir;
+    enum nx_code rc = tx_dir(tx, ino, &dir, err);
+
+    if (rc == NX_OK)
+        tx_touch(tx, dir);
+    return rc;
+}
+
 /* --- plain -> plain
  * ------------------------------------------------------------------------------- */
 
@@ -197,6 +208,8 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     let_file_go(tx, &move->from, keeps_number);
     rc = place_put_document(tx, &move->to, &header, body.bson, body.source, err);
     if (rc == NX_OK)
+        rc = touch_directory(tx, move->to.dir, err);
+    if (rc == NX_OK)
         tx_event_rename(tx, header.flags & DOC_DRAFT ? NX_KIND_DRAFT : NX_KIND_DOCUMENT, header.ino,
                         move->from.dir, move->from.name, move->to.dir, move->to.name);
     return rc;
@@ -308,7 +321,6 @@ static enum nx_code copy_document(struct tx *tx, const struct place *from, const
 static enum nx_code move_document(struct move *move, struct nx_err *err)
 {
     struct tx *tx = move->tx;
-    struct tx_dir *dir;
     enum nx_code rc;
 
     if (move->from.header.flags & DOC_DRAFT && move->to.exists &&
@@ -319,10 +331,9 @@ static enum nx_code move_document(struct move *move, struct nx_err *err)
     if (rc == NX_OK)
         rc = copy_document(tx, &move->from, &move->to, move->from.header.ino, err);
     if (rc == NX_OK)
-        rc = tx_dir(tx, move->to.dir, &dir, err);
+        rc = touch_directory(tx, move->to.dir, err);
     if (rc != NX_OK)
         return rc;
-    tx_touch(tx, dir);
     tx_event_rename(tx, place_kind(&move->from), move->from.header.ino, move->from.dir,
                     move->from.name, move->to.dir, move->to.name);
     return NX_OK;

@@ -190,6 +190,7 @@ static enum nx_code check_entry(struct verify *v, uint64_t dir, struct nx_slice 
     struct nx_slice listed_name;
     struct key key;
     struct node node;
+    bool in_trash, is_directory;
 
     if (!entry_decode(value, &entry))
         return BROKEN(err, "entry '%.*s' of directory %" PRIu64 " cannot be read", NAME_ARG(name),
@@ -206,12 +207,17 @@ static enum nx_code check_entry(struct verify *v, uint64_t dir, struct nx_slice 
     if (!any_node(v, dir, &v->buf, &node) || !node_is_directory(&node))
         return BROKEN(err, "entry '%.*s' is in %" PRIu64 ", no directory (I2)", NAME_ARG(name),
                       dir);
+    in_trash = node.flags & NODE_DROPPED;
+    is_directory = entry.kind == NX_KIND_COLLECTION || entry.kind == NX_KIND_DIRECTORY;
+    if (in_trash && is_directory) /* emptied on its own, sooner or later than this one */
+        return NX_OK;
     if (!any_node(v, entry.ino, &v->buf, &node) || node.kind != entry.kind)
-        return node.flags & NODE_DROPPED
-                   ? NX_OK
-                   : BROKEN(err, "entry '%.*s' of directory %" PRIu64 " has no node (I2)",
-                            NAME_ARG(name), dir);
-    if (node_is_directory(&node))
+        return BROKEN(err, "entry '%.*s' of directory %" PRIu64 " has no node (I2)", NAME_ARG(name),
+                      dir);
+    if (is_directory && (node.parent != dir || node.flags & NODE_DROPPED))
+        return BROKEN(err, "directory '%.*s' in %" PRIu64 " is not there (I2)", NAME_ARG(name),
+                      dir);
+    if (is_directory)
         return NX_OK;
     return nx_buf_append(&v->links, &entry.ino, sizeof entry.ino) == NX_OK ? NX_OK
                                                                            : nx_fail_nomem(err);

@@ -140,8 +140,8 @@ static void check_found(const struct history *h, struct io_sim *disk, int at_lea
     store_verify(db);
     step = found_step(db, h->dirs[0]);
     if (step < at_least || step > h->step)
-        fail_msg("seed %llu: at step %d, synced %d, went on to %d", (unsigned long long)h->first_seed,
-                 step, at_least, h->step);
+        fail_msg("seed %llu: at step %d, synced %d, went on to %d",
+                 (unsigned long long)h->first_seed, step, at_least, h->step);
     trash_settled(db);
     store_verify(db);
     make_node(db, NX_ROOT_INO, "after", NX_KIND_FILE);

@@ -87,6 +87,29 @@ static void write_list(struct crew *crew, uint64_t *seed)
     nx_write_free(write);
 }
 
+/* Each reads one picture, and every picture is whole. */
+static void read_all(struct crew *crew, nx_ino ino)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_dirent entry;
+    struct nx_document doc;
+    struct nx_scan *scan;
+    struct nx_dir *dir;
+    enum nx_code rc;
+
+    OK(nx_dir_open(crew->f->db, NULL, ino, false, &dir, &err));
+    while ((rc = nx_dir_next(dir, &entry, &err)) == NX_OK)
+        continue;
+    expect(NX_DONE, rc, &err);
+    nx_dir_close(dir);
+    OK(nx_scan_open(crew->f->db, NULL, ino, NULL, &scan, &err));
+    while ((rc = nx_scan_next(scan, &doc, &err)) == NX_OK)
+        continue;
+    expect(NX_DONE, rc, &err);
+    nx_scan_close(scan);
+    store_verify(crew->f->db);
+}
+
 static void step(struct crew *crew, uint64_t *seed)
 {
     struct nx_db *db = crew->f->db;
@@ -97,7 +120,7 @@ static void step(struct crew *crew, uint64_t *seed)
     struct nx_attr attr = {.kind = NX_KIND_FILE, .mode = 0644};
     enum nx_code rc;
 
-    switch (next_random(seed) % 10) {
+    switch (next_random(seed) % 11) {
     case 0:
         accept(nx_db_create(db, dir, name, strlen(name), NX_SLICE_NULL, NULL, &attr, &err), &err);
         break;
@@ -135,6 +158,10 @@ static void step(struct crew *crew, uint64_t *seed)
         if (rc == NX_OK && attr.kind == NX_KIND_COLLECTION)
             accept(nx_db_drop(db, attr.ino, NULL, &err), &err);
         break;
+    case 9:
+        if (next_random(seed) % 8 == 0)
+            read_all(crew, dir);
+        break;
     default:
         write_list(crew, seed);
     }
@@ -152,7 +179,7 @@ static void do_anything(void *arg)
 static void any_changes_at_once_leave_every_invariant_true(void **state)
 {
     struct store_fixture *f = *state;
-    struct crew crew = {.f = f, .rounds = 6000 * scale()};
+    struct crew crew = {.f = f, .rounds = 4000 * scale()};
 
     crew.dirs[0] = f->users;
     crew.dirs[1] = make_collection(f->db, "second");
