@@ -41,7 +41,7 @@ bool table_name_parse(const char *name, uint64_t *number)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
-static uint64_t place_hash(const uint8_t *data, size_t len, uint64_t number, uint64_t offset)
+uint64_t place_hash(const uint8_t *data, size_t len, uint64_t number, uint64_t offset)
 {
     uint64_t seed = number * UINT64_C(0x9e3779b97f4a7c15) ^ (offset + UINT64_C(0x51ed270b));
 

@@ -35,6 +35,8 @@ struct table_facts {
     uint64_t blocks;
 };
 
+/* The checksum of bytes at `offset` of file `number`. */
+uint64_t place_hash(const uint8_t *data, size_t len, uint64_t number, uint64_t offset);
 /* Append a block and its frame to `out`, as it will stand at `offset` of file `number`. */
 enum nx_code frame_append(struct codec *codec, struct nx_slice raw, uint64_t number,
                           uint64_t offset, struct nx_buf *out);
