@@ -21,7 +21,7 @@ static void ask_all(struct nx_slice bytes)
 static void build_and_ask(const uint8_t *data, size_t size)
 {
     struct nx_buf bytes = NX_BUF_INIT;
-    uint64_t hashes[256];
+    uint64_t hashes[256] = {0};
     size_t count = 0;
     struct filter filter;
     bool nomem;
