@@ -139,8 +139,9 @@ static enum nx_code add_flat(struct filter_parser *parser, struct filter_node *n
         return filter_node_add(node, kid, parser->err);
     for (; rc == NX_OK && i < kid->kid_count; i++)
         rc = filter_node_add(node, kid->kids[i], parser->err);
-    memmove(kid->kids, kid->kids + i, (kid->kid_count - i) * sizeof *kid->kids);
-    kid->kid_count -= i; /* those moved are no longer its own */
+    kid->kid_count -= i; /* those taken are no longer its own */
+    if (kid->kid_count)
+        memmove(kid->kids, kid->kids + i, kid->kid_count * sizeof *kid->kids);
     filter_node_free(kid);
     return rc;
 }

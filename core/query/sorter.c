@@ -155,6 +155,12 @@ static void drop_last(struct sorter *sorter)
     sift_down(sorter, 0);
 }
 
+static void sort_records(struct sorter *sorter)
+{
+    if (sorter->count)
+        qsort_r(sorter->records, sorter->count, sizeof *sorter->records, compare_records, sorter);
+}
+
 /* --- runs ------------------------------------------------------------------------------------- */
 
 static enum nx_code advance(struct sorter *sorter, struct head *head, struct nx_err *err)
@@ -247,7 +253,7 @@ static enum nx_code write_records(struct sorter *sorter, struct sort_run *run, s
 {
     enum nx_code rc = NX_OK;
 
-    qsort_r(sorter->records, sorter->count, sizeof *sorter->records, compare_records, sorter);
+    sort_records(sorter);
     for (size_t i = 0; rc == NX_OK && i < sorter->count; i++) {
         struct sort_item item = item_of(sorter, sorter->records[i]);
 
@@ -408,7 +414,7 @@ static enum nx_code start_reading(struct sorter *sorter, struct nx_err *err)
 
     sorter->reading = true;
     if (sorter->run_count == 0) {
-        qsort_r(sorter->records, sorter->count, sizeof *sorter->records, compare_records, sorter);
+        sort_records(sorter);
         return NX_OK;
     }
     if (sorter->count)
