@@ -400,9 +400,25 @@ enum nx_code update_apply(const struct update *update, struct nx_slice doc,
 
 /* --- upserts ---------------------------------------------------------------------------------- */
 
+/* The one value that the predicate allows: of $eq, or of an $in of one; NULL when there is none. */
+static const struct nx_value *equal_value(const struct filter_node *node)
+{
+    const struct pred *pred = &node->pred;
+
+    if (node->kind != NODE_PRED || node->path.count == 0)
+        return NULL;
+    if (pred->op->range == RANGE_POINT)
+        return &pred->value;
+    if (pred->op->range == RANGE_POINTS && pred->in.value_count == 1 && !pred->in.has_null &&
+        !pred->in.regex_count)
+        return &pred->in.values[0];
+    return NULL;
+}
+
 static enum nx_code add_equalities(const struct filter_node *node, struct update *update,
                                    struct nx_err *err)
 {
+    const struct nx_value *value;
     struct update_action *action;
     enum nx_code rc = NX_OK;
 
@@ -411,13 +427,14 @@ static enum nx_code add_equalities(const struct filter_node *node, struct update
             rc = add_equalities(node->kids[i], update, err);
         return rc;
     }
-    if (node->kind != NODE_PRED || node->pred.op->range != RANGE_POINT || node->path.count == 0)
+    value = equal_value(node);
+    if (!value)
         return NX_OK;
     rc = update_add_path(update, nx_slice(node->path.text, node->path.len), &action, err);
     if (rc != NX_OK)
         return rc;
     action->op = &update_op_set;
-    action->arg = node->pred.value;
+    action->arg = *value;
     return NX_OK;
 }
 
