@@ -15,9 +15,9 @@ bold='' plain=''
 
 # --- build ----------------------------------------------------------------------------------------
 "$top/tools/packages.sh" build demo
-[ -f "$top/build/build.ninja" ] || meson setup "$top/build" "$top" >/dev/null
-ninja -C "$top/build" daemon/nexadb >/dev/null
-PATH=$top/build/daemon:$PATH
+[ -f "$top/build-release/build.ninja" ] || meson setup "$top/build-release" "$top" --buildtype=release -Dtests=disabled >/dev/null
+ninja -C "$top/build-release" daemon/nexadb >/dev/null
+PATH=$top/build-release/daemon:$PATH
 
 # --- mount ----------------------------------------------------------------------------------------
 mkdir -p "$mnt"
@@ -79,5 +79,5 @@ cat <<END
 ${bold}Mounted at $mnt${plain}   (REST: $url, key in $data/api.key)
   cd $mnt                    look around; cat .help
   nexadb umount $mnt         stop: everything is durable
-  PATH=$top/build/daemon:\$PATH    puts nexadb on your path
+  PATH=$top/build-release/daemon:\$PATH    puts nexadb on your path
 END
