@@ -1,18 +1,18 @@
 /*
  * document_read.c - reading handles of documents.
  *
- * The page cache belongs to the node, not to the handle. Documents up to a page are cached: one
- * READ is one whole version. Larger ones are read with direct I/O from the version of the open: a
- * snapshot until the first read, which turns it into text.
+ * The page cache belongs to the node, not to the handle, and the kernel takes size and bytes by two
+ * requests: a document that changes between them would be cut. So only documents up to a page that
+ * are at rest (no writer, no change for a second) are cached. All others are read with direct I/O
+ * from the version of the open: a snapshot until the first read, which turns it into text.
  */
-#include <errno.h>
-
 #include "fs/files.h"
 #include "fs/handle.h"
 #include "fs/reply.h"
 #include "fs/writers.h"
 
 #define PAGE_BYTES 4096
+#define REST_NS 1000000000
 
 struct reader {
     struct handle base;
@@ -44,7 +44,7 @@ static enum nx_code read_text(struct fs *fs, const struct nx_snapshot *snapshot,
     return rc == NX_ENOTFOUND ? NX_OK : rc; /* a draft, or removed while it was open: no bytes */
 }
 
-/* The newest version, as the cached page must be: whole, or the one of the open handle's size. */
+/* The newest version: the page must never hold an older one than the kernel was told of. */
 static void read_cached(struct reader *reader, fuse_req_t req, size_t size, off_t offset)
 {
     struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
@@ -115,6 +115,14 @@ static const struct handle_class reader_class = {
     .release = release_reader,
 };
 
+static bool is_at_rest(struct fs *fs, const struct nx_attr *attr)
+{
+    struct nx_io *io = nx_db_io(fs->db);
+    int64_t age = (int64_t)io->ops->realtime_ns(io) - attr->ctime_ns;
+
+    return age > REST_NS && !writers_has(fs->writers, attr->ino);
+}
+
 struct handle *document_open_reader(fuse_req_t req, const struct nx_attr *attr,
                                     struct fuse_file_info *file)
 {
@@ -124,7 +132,7 @@ struct handle *document_open_reader(fuse_req_t req, const struct nx_attr *attr,
     if (!reader)
         return NULL;
     pthread_mutex_init(&reader->mu, NULL);
-    reader->cached = attr->size <= PAGE_BYTES;
+    reader->cached = attr->size <= PAGE_BYTES && is_at_rest(fs, attr);
     if (reader->cached) {
         file->keep_cache = versions_keep(fs->versions, attr->ino, attr->revision);
         return &reader->base;

@@ -170,6 +170,7 @@ static void write_query(struct magic_handle *handle, struct magic_job *job)
         fuse_reply_write(job->req, job->size);
         return;
     }
+    slots_clear(handle->base.fs->slots, &handle->slot); /* results of an older one would mislead */
     magic_handle_fail(handle, job, &err, nx_buf_slice(&query->text));
     begin_text(query); /* what is typed next is not added to it */
 }

@@ -151,7 +151,7 @@ enum nx_code slots_get(struct slots *slots, const struct slot_key *key, struct n
 
     pthread_mutex_lock(&slots->mu);
     slot = find(slots, key);
-    if (slot) {
+    if (slot && slot->number != 0) {
         rc = nx_buf_append(text, slot->text.data, slot->text.len);
         if (number)
             *number = slot->number;
@@ -162,6 +162,19 @@ enum nx_code slots_get(struct slots *slots, const struct slot_key *key, struct n
     else if (rc != NX_OK)
         nx_fail_nomem(err);
     return rc;
+}
+
+void slots_clear(struct slots *slots, const struct slot_key *key)
+{
+    struct slot *slot;
+
+    pthread_mutex_lock(&slots->mu);
+    slot = find(slots, key);
+    if (slot) {
+        nx_buf_fini(&slot->text);
+        slot->number = 0; /* as if nothing had been written */
+    }
+    pthread_mutex_unlock(&slots->mu);
 }
 
 bool slots_claim(struct slots *slots, const struct slot_key *key, uint64_t number)

@@ -29,6 +29,7 @@ struct slots *slots_new(void); /* NULL without memory */
 void slots_free(struct slots *slots);
 enum nx_code slots_set(struct slots *slots, const struct slot_key *key, struct nx_slice text,
                        struct nx_err *err);
+void slots_clear(struct slots *slots, const struct slot_key *key);
 /* Appends the text; NX_ENODATA when there is none. `number` (may be NULL) tells which setting it
  * is. */
 enum nx_code slots_get(struct slots *slots, const struct slot_key *key, struct nx_buf *text,

@@ -150,3 +150,77 @@ def serve(tmp_path):
 @pytest.fixture
 def daemon(serve):
     return serve()
+
+
+class Mount(Daemon):
+    """`nexadb mount -f`: the database as files at `.path`, and REST beside it."""
+
+    def __init__(self, data_dir, path, *options):
+        super().__init__(data_dir, *options)
+        self.path = pathlib.Path(path)
+
+    def start(self):
+        (self.data_dir / "http.addr").unlink(missing_ok=True)
+        command = [NEXADB, "mount", "-f", "--http", "127.0.0.1:0", *self.options, str(self.data_dir), str(self.path)]
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECONDS
+        while not (os.path.ismount(self.path) and (self.data_dir / "http.addr").exists()):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, "the mount is not ready"
+            time.sleep(0.02)
+        return self
+
+    def detach(self):
+        """Take away what a test that failed may have left."""
+        subprocess.run(["fusermount3", "-u", "-z", "-q", str(self.path)], check=False)
+
+    def sh(self, script, cwd="", shell="bash"):
+        """Run a shell script in a directory of the mount: status, stdout, stderr."""
+        return subprocess.run([shell, "-c", script], cwd=self.path / cwd, capture_output=True, text=True, timeout=120)
+
+    def out(self, script, cwd=""):
+        """What a script that succeeds prints."""
+        done = self.sh(script, cwd)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def last_error(self, cwd):
+        return json.loads((self.path / cwd / ".errors").read_text().splitlines()[-1])
+
+
+@pytest.fixture
+def mounts(tmp_path):
+    """Start mounts: mounts("-o", "ro", ...), mounts(data_dir=...). Each ends, and is unmounted, with the test."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("no /dev/fuse")
+    started = []
+
+    def start(*options, data_dir=None):
+        path = tmp_path / f"mnt{len(started)}"
+        path.mkdir()
+        mount = Mount(data_dir or tmp_path / f"data{len(started)}", path, *options)
+        started.append(mount)
+        return mount.start()
+
+    yield start
+    try:
+        for mount in started:
+            mount.stop()
+    finally:
+        for mount in started:
+            mount.detach()
+
+
+@pytest.fixture
+def mount(mounts):
+    return mounts()
+
+
+@pytest.fixture
+def users(mount):
+    """A mount with a collection `users` of three documents."""
+    (mount.path / "users").mkdir()
+    for name, age in (("alice", 30), ("bob", 25), ("carol", 41)):
+        (mount.path / "users" / f"{name}.json").write_text(f'{{"age": {age}}}\n')
+    return mount
