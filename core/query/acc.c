@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "query/expr_op.h"
+#include "query/operators.h"
 
 #define N_MAX 10000000
 
@@ -22,6 +23,17 @@ const struct acc_class *acc_class_find(const char *name, size_t len)
                 return class;
         }
     return NULL;
+}
+
+void acc_each_operator(nx_operator_fn fn, void *arg)
+{
+    for (const struct acc_family *const *family = families; *family; family++)
+        for (size_t i = 0; i < (*family)->count; i++) {
+            const struct acc_class *class = &(*family)->classes[i];
+            const struct nx_operator row = {class->name, NX_OPERATOR_ACCUMULATOR, class->help};
+
+            fn(arg, &row);
+        }
 }
 
 /* --- parsing ---------------------------------------------------------------------------------- */

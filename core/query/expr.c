@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "query/expr_op.h"
+#include "query/operators.h"
 
 #define STACK_ARGS 8
 
@@ -31,6 +32,17 @@ const struct expr_op *expr_op_find(const char *name, size_t len)
                 return op;
         }
     return NULL;
+}
+
+void expr_each_operator(nx_operator_fn fn, void *arg)
+{
+    for (const struct expr_family *const *family = families; *family; family++)
+        for (size_t i = 0; i < (*family)->count; i++) {
+            const struct expr_op *op = &(*family)->ops[i];
+            const struct nx_operator row = {op->name, NX_OPERATOR_EXPRESSION, op->help};
+
+            fn(arg, &row);
+        }
 }
 
 bool expr_truth(const struct nx_value *value)

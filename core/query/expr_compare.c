@@ -102,10 +102,10 @@ static enum nx_code call_not(struct call *call, struct nx_value *out)
 static const struct expr_op table[] = {
     {"$and", 0, EXPR_ANY, NULL, 0, NULL, eval_and, NULL, "true when all are"},
     {"$cmp", 2, 2, NULL, 0, call_cmp, NULL, NULL, "-1, 0 or 1 by the order of values"},
-    {"$eq", 2, 2, NULL, 0, call_eq, NULL, NULL, "equal"},
-    {"$gt", 2, 2, NULL, 0, call_gt, NULL, NULL, "greater"},
+    {"$eq", 2, 2, NULL, 0, call_eq, NULL, NULL, "equal values"},
+    {"$gt", 2, 2, NULL, 0, call_gt, NULL, NULL, "greater than the second"},
     {"$gte", 2, 2, NULL, 0, call_gte, NULL, NULL, "greater or equal"},
-    {"$lt", 2, 2, NULL, 0, call_lt, NULL, NULL, "less"},
+    {"$lt", 2, 2, NULL, 0, call_lt, NULL, NULL, "less than the second"},
     {"$lte", 2, 2, NULL, 0, call_lte, NULL, NULL, "less or equal"},
     {"$ne", 2, 2, NULL, 0, call_ne, NULL, NULL, "not equal"},
     {"$not", 1, 1, NULL, 0, call_not, NULL, NULL, "true when the operand is not"},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "query/filter.h"
+#include "query/operators.h"
 
 #define STAGES_MAX 1000
 #define NESTING_MAX 20
@@ -21,13 +22,13 @@ struct pipeline {
 };
 
 static const struct stage_class *const classes[] = {
-    &stage_densify,       &stage_fill,       &stage_merge,        &stage_out,
-    &stage_window,        &stage_add_fields, &stage_bucket,       &stage_bucket_auto,
-    &stage_count,         &stage_documents,  &stage_facet,        &stage_graph_lookup,
-    &stage_group,         &stage_limit,      &stage_lookup,       &stage_match,
-    &stage_project,       &stage_redact,     &stage_replace_root, &stage_replace_with,
-    &stage_sample,        &stage_set,        &stage_skip,         &stage_sort,
-    &stage_sort_by_count, &stage_union_with, &stage_unset,        &stage_unwind,
+    &stage_add_fields,    &stage_bucket,       &stage_bucket_auto,  &stage_count,
+    &stage_densify,       &stage_documents,    &stage_facet,        &stage_fill,
+    &stage_graph_lookup,  &stage_group,        &stage_limit,        &stage_lookup,
+    &stage_match,         &stage_merge,        &stage_out,          &stage_project,
+    &stage_redact,        &stage_replace_root, &stage_replace_with, &stage_sample,
+    &stage_set,           &stage_window,       &stage_skip,         &stage_sort,
+    &stage_sort_by_count, &stage_union_with,   &stage_unset,        &stage_unwind,
     &stage_vector_search,
 };
 

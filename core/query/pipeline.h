@@ -133,6 +133,5 @@ extern const struct stage_class stage_match, stage_project, stage_add_fields, st
     stage_out, stage_merge, stage_window, stage_densify, stage_fill, stage_documents,
     stage_vector_search;
 const struct stage_class *stage_class_find(const char *name, size_t len);
-void stage_each_operator(nx_operator_fn fn, void *arg);
 
 #endif

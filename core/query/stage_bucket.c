@@ -212,6 +212,7 @@ struct auto_stage {
     struct sort_spec *order; /* owned */
     struct sorter *sorter;   /* owned; NULL before the first document */
     uint64_t left, buckets_left;
+    uint64_t share;        /* documents of a bucket, before those equal to its last */
     struct nx_buf wrapped; /* the next document */
     bool has_next;
     struct nx_buf low; /* {"v": the least value of the bucket} */
@@ -332,6 +333,8 @@ static enum nx_code sort_all(struct auto_stage *stage, struct nx_err *err)
         stage->left++;
     }
     stage->stage.scores = NX_SLICE_NULL;
+    stage->share = (stage->left * 2 + stage->buckets) / (2 * stage->buckets);
+    stage->share += stage->share == 0;
     return rc == NX_DONE ? advance(stage, err) : rc;
 }
 
@@ -409,16 +412,13 @@ static enum nx_code next_auto(struct stage *base, struct nx_slice *doc, struct n
         return nx_fail_nomem(err);
     for (size_t i = 0; i < stage->count; i++)
         acc_init(&accs[i], stage->specs[i]);
-    share = stage->buckets_left > 1
-                ? (stage->left * 2 + stage->buckets_left) / (2 * stage->buckets_left)
-                : stage->left;
-    stage->buckets_left -= stage->buckets_left > 0;
+    share = --stage->buckets_left ? stage->share : stage->left; /* the last takes what is left */
     low = key_of(&stage->wrapped);
     nx_buf_clear(&stage->low);
     if (nx_buf_append(&stage->low, low.data, low.len) != NX_OK)
         rc = nx_fail_nomem(err);
     if (rc == NX_OK)
-        rc = fill_bucket(stage, accs, share ? share : 1, &last, err);
+        rc = fill_bucket(stage, accs, share, &last, err);
     if (rc == NX_OK) {
         high = stage->has_next ? key_of(&stage->wrapped) : nx_doc_value(nx_buf_slice(&last));
         rc = give_bucket(stage, accs, nx_buf_slice(&stage->low), nx_value_slice(&high), doc, err);

@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "query/operators.h"
 #include "query/stage_spec.h"
 #include "query/window.h"
 
@@ -409,3 +410,12 @@ static const struct window_class table[] = {
 };
 const struct window_class *const window_classes = table;
 const size_t window_class_count = sizeof table / sizeof *table;
+
+void window_each_operator(nx_operator_fn fn, void *arg)
+{
+    for (size_t i = 0; i < window_class_count; i++) {
+        const struct nx_operator row = {table[i].name, NX_OPERATOR_ACCUMULATOR, table[i].help};
+
+        fn(arg, &row);
+    }
+}

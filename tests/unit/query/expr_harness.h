@@ -2,19 +2,14 @@
 #ifndef TESTS_UNIT_QUERY_EXPR_HARNESS_H
 #define TESTS_UNIT_QUERY_EXPR_HARNESS_H
 
-
-
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-
-
-#include "tests/support/unit.h"
-
 #include <nexadb/json.h>
 
 #include "query/expr.h"
+#include "tests/support/unit.h"
 
 struct expr_case {
     const char *expr;
@@ -44,7 +39,9 @@ static inline void harness_eval(const char *expr_json, const char *doc_json, str
     struct nx_value doc = harness_value(doc_json, &doc_bytes), result;
     struct nx_err err = NX_ERR_INIT;
     struct arena arena = ARENA_INIT;
-    struct expr_env env = {.root = nx_value_slice(&doc), .current = NX_MISSING, .arena = &arena,
+    struct expr_env env = {.root = nx_value_slice(&doc),
+                           .current = NX_MISSING,
+                           .arena = &arena,
                            .metadata = NX_MISSING};
     struct expr *expr;
     enum nx_code rc = expr_parse(&spec, NULL, &expr, &err);
