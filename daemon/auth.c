@@ -4,7 +4,7 @@
  * A key is 256 random bits, so that one salted SHA-256 is as good as a slow hash; a key of the
  * user's own must have KEY_VALUE_MIN characters. keys.json is replaced as a whole by a rename.
  */
-#include "auth.h"
+#include "daemon/auth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include <nexadb/json.h>
 #include <nexadb/value.h>
 
-#include "whole_file.h"
+#include "daemon/whole_file.h"
 
 enum { SALT_BYTES = 16, HASH_BYTES = 32 };
 

@@ -2,7 +2,7 @@
  * client.c - an HTTP/1.1 client of just what our daemon speaks: one request a connection, bodies
  * with a length or chunked, both ways.
  */
-#include "client.h"
+#include "daemon/client.h"
 
 #include <ctype.h>
 #include <errno.h>

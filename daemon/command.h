@@ -8,8 +8,8 @@
 
 #include <nexadb/error.h>
 
-#include "client.h"
-#include "config.h"
+#include "daemon/client.h"
+#include "daemon/config.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

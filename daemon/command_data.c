@@ -14,7 +14,7 @@
 
 #include <nexadb/json.h>
 
-#include "command.h"
+#include "daemon/command.h"
 
 enum { PIECE_BYTES = 256 << 10, SHOWN_ERRORS = 10 };
 

@@ -8,10 +8,10 @@
 #include <nexadb/json.h>
 #include <nexadb/version.h>
 
-#include "command.h"
-#include "json_out.h"
-#include "log.h"
-#include "service.h"
+#include "daemon/command.h"
+#include "daemon/json_out.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
 
 static enum nx_code collect(void *arg, struct nx_slice data, struct nx_err *err)
 {
@@ -19,19 +19,20 @@ static enum nx_code collect(void *arg, struct nx_slice data, struct nx_err *err)
 }
 
 /* Send, and parse the answer into `doc`. */
-static int call_and_parse(struct cli *cli, struct client_call *call, struct nx_buf *doc)
+static int call_and_parse(struct cli *cli, const struct client_call *wanted, struct nx_buf *doc)
 {
     struct nx_buf answer NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_err err = NX_ERR_INIT;
+    struct client_call call = *wanted;
     struct session session;
     bool is_array;
     enum nx_code rc = session_open(&session, cli, cli->argv[1], false, &err);
 
     if (rc != NX_OK)
         return cli_fail(cli, &err);
-    call->data_fn = collect;
-    call->data_arg = &answer;
-    rc = client_send(&session.client, call, &err);
+    call.data_fn = collect;
+    call.data_arg = &answer;
+    rc = client_send(&session.client, &call, &err);
     session_close(&session, NULL);
     if (rc == NX_OK)
         rc = nx_json_parse((char *)answer.data, answer.len, NX_JSON_DOCUMENT, 0, doc, &is_array,

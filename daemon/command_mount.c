@@ -6,11 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon.h"
+#include "daemon/daemon.h"
+#include "daemon/lifecycle.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
 #include "fs/fs.h"
-#include "lifecycle.h"
-#include "log.h"
-#include "service.h"
 
 enum { UMOUNT_WAIT_MS = 60000 };
 

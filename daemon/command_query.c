@@ -5,8 +5,8 @@
 
 #include <nexadb/json.h>
 
-#include "command.h"
-#include "json_out.h"
+#include "daemon/command.h"
+#include "daemon/json_out.h"
 
 static enum nx_code print_data(void *arg, struct nx_slice data, struct nx_err *err)
 {

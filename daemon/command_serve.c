@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon.h"
-#include "lifecycle.h"
-#include "log.h"
-#include "service.h"
-#include "whole_file.h"
+#include "daemon/daemon.h"
+#include "daemon/lifecycle.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
+#include "daemon/whole_file.h"
 
 static enum nx_code write_pid(const struct daemon *daemon, struct nx_err *err)
 {

@@ -1,6 +1,6 @@
 /* commands.c - the table of commands. */
-#include "command.h"
-#include "options.h"
+#include "daemon/command.h"
+#include "daemon/options.h"
 
 #define SERVER (OPTIONS_SERVER | OPTIONS_ENGINE)
 #define ASKS (OPTIONS_CLIENT | OPTIONS_ENGINE)

@@ -1,5 +1,5 @@
 /* crew.c - a queue of jobs and a fixed number of threads that take from it. */
-#include "crew.h"
+#include "daemon/crew.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "command.h"
+#include "daemon/command.h"
 
 struct fs;
 

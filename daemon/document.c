@@ -1,11 +1,11 @@
 /* document.c - what the routes of single documents, bulk and batch have in common. */
-#include "document.h"
+#include "daemon/document.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "service.h"
+#include "daemon/service.h"
 
 /* --- ids -------------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #ifndef DAEMON_DOCUMENT_H
 #define DAEMON_DOCUMENT_H
 
-#include "request.h"
+#include "daemon/request.h"
 
 /*
  * A document by the ID of a URL: the string, else the integer or ObjectId that it spells. `id` gets

@@ -10,7 +10,7 @@
  * While a worker has the exchange its connection is suspended: the loop does not touch it, and
  * libmicrohttpd may not be stopped. `suspended` counts those; http_stop waits for none.
  */
-#include "http.h"
+#include "daemon/http.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -24,9 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "request.h"
-#include "service.h"
+#include "daemon/log.h"
+#include "daemon/request.h"
+#include "daemon/service.h"
 
 enum {
     FEED_BYTES = 256 << 10,       /* of a streamed body handed to a worker at a time */

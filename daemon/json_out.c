@@ -1,5 +1,5 @@
 /* json_out.c - the small JSON writer behind every answer. */
-#include "json_out.h"
+#include "daemon/json_out.h"
 
 #include <stdio.h>
 

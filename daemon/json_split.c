@@ -1,5 +1,5 @@
 /* json_split.c - walking one level of a JSON text with the scanner of nexadb/json.h. */
-#include "json_split.h"
+#include "daemon/json_split.h"
 
 #include <nexadb/json.h>
 

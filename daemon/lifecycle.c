@@ -4,7 +4,7 @@
  * `nexadb mount` returns when the mount answers: the child reports through a pipe. A record in the
  * user's runtime folder tells `nexadb umount` which process to wait for.
  */
-#include "lifecycle.h"
+#include "daemon/lifecycle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "whole_file.h"
+#include "daemon/whole_file.h"
 
 static int report_fd = -1; /* to the parent; -1: none */
 

@@ -1,5 +1,5 @@
 /* log.c - log lines: "2030-01-31T12:00:00.123Z info  http: listening on ...". */
-#include "log.h"
+#include "daemon/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

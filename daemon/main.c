@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
-#include "options.h"
-#include "whole_file.h"
+#include "daemon/command.h"
+#include "daemon/options.h"
+#include "daemon/whole_file.h"
 
 static const struct command *find_command(const char *name)
 {

@@ -1,5 +1,5 @@
 /* merge.c - both merges are one walk; a patch differs in going down and in what null means. */
-#include "merge.h"
+#include "daemon/merge.h"
 
 #include <nexadb/value.h>
 

@@ -9,7 +9,7 @@
 
 #include <nexadb/version.h>
 
-#include "routes.h"
+#include "daemon/routes.h"
 
 static bool is_first_of_pattern(const struct route *row)
 {

@@ -5,7 +5,7 @@
  * against its row. What the commands accept, --help, --print-config and the manual page are all
  * read from the rows.
  */
-#include "options.h"
+#include "daemon/options.h"
 
 #include <ctype.h>
 #include <errno.h>

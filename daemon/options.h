@@ -14,7 +14,7 @@
 #include <nexadb/buf.h>
 #include <nexadb/error.h>
 
-#include "config.h"
+#include "daemon/config.h"
 
 enum option_type {
     OPTION_FLAG, /* no value: given or not */

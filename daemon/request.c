@@ -1,17 +1,17 @@
 /*
  * request.c - from a head to a response: routing, keys, limits, fields, and the wait for commits.
  */
-#include "request.h"
+#include "daemon/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "routes.h"
-#include "service.h"
-#include "status.h"
+#include "daemon/log.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
+#include "daemon/status.h"
 
 const char *const header_names[HEADER_COUNT] = {
     "X-API-Key", "Authorization", "Content-Type", "Content-Length", "Accept",

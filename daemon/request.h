@@ -16,9 +16,9 @@
 #include <nexadb/db.h>
 #include <nexadb/query.h>
 
-#include "json_out.h"
-#include "response.h"
-#include "router.h"
+#include "daemon/json_out.h"
+#include "daemon/response.h"
+#include "daemon/router.h"
 
 struct service;
 

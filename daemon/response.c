@@ -1,10 +1,10 @@
 /* response.c - building an answer, and the one shape of every error. */
-#include "response.h"
+#include "daemon/response.h"
 
 #include <stdlib.h>
 
-#include "json_out.h"
-#include "status.h"
+#include "daemon/json_out.h"
+#include "daemon/status.h"
 
 void response_reset(struct response *response)
 {
@@ -32,8 +32,11 @@ void response_add_header(struct response *response, const char *name, const char
     if (response->headers == RESPONSE_MAX_HEADERS)
         return;
     copy = strdup(value);
-    if (copy)
-        response->header[response->headers++] = (struct response_header){name, copy};
+    if (!copy)
+        return;
+    response->header[response->headers].name = name;
+    response->header[response->headers].value = copy;
+    response->headers++;
 }
 
 static void finish_error(struct response *response, struct json_out *out, unsigned status)

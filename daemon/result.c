@@ -6,7 +6,7 @@
  * its last member, so that a failure half way is told in well-formed JSON (of NDJSON: by a last
  * line, and a cut).
  */
-#include "result.h"
+#include "daemon/result.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 #ifndef DAEMON_RESULT_H
 #define DAEMON_RESULT_H
 
-#include "request.h"
+#include "daemon/request.h"
 
 /*
  * Make the response of `cursor`, which is taken, also when this fails. `list` names the array of

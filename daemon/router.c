@@ -4,7 +4,7 @@
  * The first row whose pattern fits decides which pattern the path is; the rows of that pattern are
  * its methods. So a reserved word never falls through to "{id}": a wrong method on it is 405.
  */
-#include "router.h"
+#include "daemon/router.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,8 +12,8 @@
 
 #include <nexadb/error.h>
 
-#include "auth.h"
-#include "url.h"
+#include "daemon/auth.h"
+#include "daemon/url.h"
 
 struct request;
 

@@ -1,5 +1,5 @@
 /* routes.c - the rows of the REST interface. Reserved words stand before "{id}". */
-#include "routes.h"
+#include "daemon/routes.h"
 
 #define C "/collections/{coll}"
 #define NO_FIELDS NULL, 0

@@ -2,7 +2,7 @@
 #ifndef DAEMON_ROUTES_H
 #define DAEMON_ROUTES_H
 
-#include "request.h"
+#include "daemon/request.h"
 
 extern const struct route_table route_table;
 

@@ -3,8 +3,8 @@
 
 #include <nexadb/version.h>
 
-#include "routes.h"
-#include "service.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 enum nx_code route_status(struct request *req, struct nx_err *err)
 {

@@ -1,7 +1,7 @@
 /* routes_aggregate.c - pipelines and vector search. */
-#include "result.h"
-#include "routes.h"
-#include "service.h"
+#include "daemon/result.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 const struct field aggregate_fields[AGGREGATE_FIELDS] = {
     {"pipeline", FIELD_ARRAY | FIELD_REQUIRED, "the stages, an array"},

@@ -10,10 +10,10 @@
 
 #include <nexadb/transfer.h>
 
-#include "document.h"
-#include "json_split.h"
-#include "routes.h"
-#include "service.h"
+#include "daemon/document.h"
+#include "daemon/json_split.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 static bool is_type(const struct request *req, const char *type)
 {

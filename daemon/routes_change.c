@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 
-#include "document.h"
-#include "routes.h"
-#include "service.h"
+#include "daemon/document.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 const struct field update_fields[UPDATE_FIELDS] = {
     {"filter", FIELD_OBJECT, "what to update: everything when not given"},

@@ -1,6 +1,6 @@
 /* routes_collection.c - listing and dropping collections. */
-#include "routes.h"
-#include "service.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 struct listing {
     const struct request *req;

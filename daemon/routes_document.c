@@ -7,10 +7,10 @@
  */
 #include <strings.h>
 
-#include "document.h"
-#include "merge.h"
-#include "routes.h"
-#include "service.h"
+#include "daemon/document.h"
+#include "daemon/merge.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 enum { MAX_TRIES = 100 };
 

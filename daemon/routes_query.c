@@ -1,7 +1,7 @@
 /* routes_query.c - find, count and distinct. */
-#include "result.h"
-#include "routes.h"
-#include "service.h"
+#include "daemon/result.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
 
 const struct field find_fields[FIND_FIELDS] = {
     {"query", FIELD_OBJECT, "the filter"},

@@ -1,5 +1,5 @@
 /* service.c - bringing up a database with its keys, workers and servers, and taking it down. */
-#include "service.h"
+#include "daemon/service.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "whole_file.h"
+#include "daemon/log.h"
+#include "daemon/whole_file.h"
 
 static enum nx_code make_datadir(const char *path, struct nx_err *err)
 {

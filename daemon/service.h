@@ -11,10 +11,10 @@
 
 #include <nexadb/db.h>
 
-#include "auth.h"
-#include "config.h"
-#include "crew.h"
-#include "http.h"
+#include "daemon/auth.h"
+#include "daemon/config.h"
+#include "daemon/crew.h"
+#include "daemon/http.h"
 
 struct service {
     const struct config *config; /* outlives us */

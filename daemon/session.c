@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "command.h"
-#include "log.h"
-#include "service.h"
+#include "daemon/command.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
 
 enum { BUSY_TRIES = 50, BUSY_WAIT_MS = 100 };
 

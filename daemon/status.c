@@ -1,5 +1,5 @@
 /* status.c - what an error of the core is in HTTP. */
-#include "status.h"
+#include "daemon/status.h"
 
 #include <stdint.h>
 

@@ -3,7 +3,7 @@
  *
  * Decoding only shortens a text, so one copy of the target holds every part in place.
  */
-#include "url.h"
+#include "daemon/url.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* whole_file.c - reading a small file, and replacing one by write, sync and rename. */
-#include "whole_file.h"
+#include "daemon/whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
