@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { after, before, beforeEach, test } = require('node:test');
 const { AuthError, DuplicateKey, InvalidRequest, NexaDB, NexaDBConnectionError } = require('../nexadb');
-const { start } = require('./daemon');
+const { start } = require('../testing/daemon');
 
 const PEOPLE = [
   { _id: 'alice', name: 'Alice', age: 28, city: 'Paris' },
