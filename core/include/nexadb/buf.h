@@ -42,24 +42,24 @@ static inline struct nx_slice nx_buf_slice(const struct nx_buf *buf)
     return (struct nx_slice){buf->data, buf->len};
 }
 /* memcmp order, a prefix before what it begins. */
-int nx_slice_compare(struct nx_slice a, struct nx_slice b);
+NX_API int nx_slice_compare(struct nx_slice a, struct nx_slice b);
 static inline bool nx_slice_equal(struct nx_slice a, struct nx_slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /* Make room for `extra` more bytes beyond len. */
-enum nx_code nx_buf_reserve(struct nx_buf *buf, size_t extra);
-enum nx_code nx_buf_append(struct nx_buf *buf, const void *data, size_t len);
-enum nx_code nx_buf_append_byte(struct nx_buf *buf, uint8_t byte);
-enum nx_code nx_buf_append_str(struct nx_buf *buf, const char *text);
-enum nx_code nx_buf_printf(struct nx_buf *buf, const char *format, ...) NX_PRINTF(2, 3);
+NX_API enum nx_code nx_buf_reserve(struct nx_buf *buf, size_t extra);
+NX_API enum nx_code nx_buf_append(struct nx_buf *buf, const void *data, size_t len);
+NX_API enum nx_code nx_buf_append_byte(struct nx_buf *buf, uint8_t byte);
+NX_API enum nx_code nx_buf_append_str(struct nx_buf *buf, const char *text);
+NX_API enum nx_code nx_buf_printf(struct nx_buf *buf, const char *format, ...) NX_PRINTF(2, 3);
 /* Set the length; new bytes are zero. */
-enum nx_code nx_buf_resize(struct nx_buf *buf, size_t len);
+NX_API enum nx_code nx_buf_resize(struct nx_buf *buf, size_t len);
 static inline void nx_buf_clear(struct nx_buf *buf)
 {
     buf->len = 0;
 }
-void nx_buf_fini(struct nx_buf *buf); /* frees; the buffer is empty and usable again */
+NX_API void nx_buf_fini(struct nx_buf *buf); /* frees; the buffer is empty and usable again */
 
 #endif

@@ -2,13 +2,13 @@
  * db.h - the document store: a tree of directories over one engine.
  *
  * Collections are directories, documents are entries named `<id>.json`, everything else is a plain
- * file or directory. Every node has a persistent number (`ino`), never reused. A document, its node,
- * its directory's counters and its change notice are one engine batch: all or none.
+ * file or directory. Every node has a persistent number (`ino`), never reused. A document, its
+ * node, its directory's counters and its change notice are one engine batch: all or none.
  *
  * Threads:  any. Reads never wait for writers.
  * Snapshot: reads take an nx_snapshot of nx_db_engine(), or NULL for the newest state.
- * Waiting:  functions that commit take `done`: NULL waits for the acknowledgement; otherwise the change
- *           is applied when NX_OK is returned and `done(arg, error)` is called at the acknowledgement,
+ * Waiting:  functions that commit take `done`: NULL waits for the acknowledgement; otherwise the
+ * change is applied when NX_OK is returned and `done(arg, error)` is called at the acknowledgement,
  *           possibly before the return, never when the return is an error.
  */
 #ifndef NEXADB_DB_H
@@ -29,7 +29,8 @@ typedef uint64_t nx_ino;
 
 struct nx_db_options {
     struct nx_engine_options engine;
-    uint32_t owner_uid, owner_gid; /* of what is made without a caller (REST); default: the process's */
+    uint32_t owner_uid,
+        owner_gid; /* of what is made without a caller (REST); default: the process's */
 };
 NX_API void nx_db_options_init(struct nx_db_options *options);
 NX_API enum nx_code nx_db_open(const char *dir, const struct nx_db_options *options,
@@ -49,9 +50,9 @@ NX_API enum nx_code nx_db_verify(struct nx_db *db, struct nx_err *err);
 
 struct nx_change {
     enum nx_durability durability;
-    uint32_t uid, gid;  /* owner of what is created */
-    uint32_t origin;    /* 0, or a number of the caller's that its events carry */
-    nx_commit_fn done;  /* see "Waiting" */
+    uint32_t uid, gid; /* owner of what is created */
+    uint32_t origin;   /* 0, or a number of the caller's that its events carry */
+    nx_commit_fn done; /* see "Waiting" */
     void *arg;
 };
 
@@ -99,7 +100,8 @@ NX_API enum nx_code nx_db_stat(struct nx_db *db, const struct nx_snapshot *snaps
 NX_API enum nx_code nx_db_lookup(struct nx_db *db, const struct nx_snapshot *snapshot,
                                  nx_ino parent, const char *name, size_t name_len,
                                  struct nx_attr *out, struct nx_err *err);
-/* A collection by its path: "users", "users/archive". NX_ENOTFOUND; NX_ENOTDIR for anything else. */
+/* A collection by its path: "users", "users/archive". NX_ENOTFOUND; NX_ENOTDIR for anything else.
+ */
 NX_API enum nx_code nx_db_collection(struct nx_db *db, const struct nx_snapshot *snapshot,
                                      const char *path, size_t path_len, struct nx_attr *out,
                                      struct nx_err *err);
@@ -111,45 +113,48 @@ NX_API enum nx_code nx_db_collection_make(struct nx_db *db, const char *path, si
 /* Path of a directory from the root, without a leading slash; "" for the root. Appended. */
 NX_API enum nx_code nx_db_path(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                struct nx_buf *out, struct nx_err *err);
-/* Every collection, at any depth, in the order of their paths compared name by name. Return false from `fn` to stop. */
+/* Every collection, at any depth, in the order of their paths compared name by name. Return false
+ * from `fn` to stop. */
 typedef bool (*nx_collection_fn)(void *arg, const char *path, const struct nx_attr *attr,
                                  uint64_t documents);
 NX_API enum nx_code nx_db_each_collection(struct nx_db *db, const struct nx_snapshot *snapshot,
                                           nx_collection_fn fn, void *arg, struct nx_err *err);
 
-/* Create a plain node, a directory, or a draft (a `*.json` name of kind NX_KIND_FILE in a collection
- * becomes one). `attr` in: kind (FILE, DIRECTORY, SYMLINK, ...; a DIRECTORY becomes a collection where
- * the rules say so), mode, uid, gid, rdev; out: everything. NX_EEXISTS, NX_ENOTDIR, NX_ENAME, NX_EPERM. */
-NX_API enum nx_code nx_db_create(struct nx_db *db, nx_ino parent, const char *name,
-                                 size_t name_len, struct nx_slice symlink_target,
-                                 const struct nx_change *change, struct nx_attr *attr,
-                                 struct nx_err *err);
+/* Create a plain node, a directory, or a draft (a `*.json` name of kind NX_KIND_FILE in a
+ * collection becomes one). `attr` in: kind (FILE, DIRECTORY, SYMLINK, ...; a DIRECTORY becomes a
+ * collection where the rules say so), mode, uid, gid, rdev; out: everything. NX_EEXISTS,
+ * NX_ENOTDIR, NX_ENAME, NX_EPERM. */
+NX_API enum nx_code nx_db_create(struct nx_db *db, nx_ino parent, const char *name, size_t name_len,
+                                 struct nx_slice symlink_target, const struct nx_change *change,
+                                 struct nx_attr *attr, struct nx_err *err);
 NX_API enum nx_code nx_db_set_attr(struct nx_db *db, nx_ino ino, unsigned mask,
                                    const struct nx_attr *values, const struct nx_change *change,
                                    struct nx_attr *out, struct nx_err *err);
 NX_API enum nx_code nx_db_link(struct nx_db *db, nx_ino ino, nx_ino parent, const char *name,
-                               size_t name_len, const struct nx_change *change,
-                               struct nx_attr *out, struct nx_err *err);
-/* A plain file with open handles (nx_db_pin) keeps its data until the last unpin or the next open. */
-NX_API enum nx_code nx_db_unlink(struct nx_db *db, nx_ino parent, const char *name,
-                                 size_t name_len, const struct nx_change *change,
-                                 struct nx_attr *removed, struct nx_err *err);
+                               size_t name_len, const struct nx_change *change, struct nx_attr *out,
+                               struct nx_err *err);
+/* A plain file with open handles (nx_db_pin) keeps its data until the last unpin or the next open.
+ */
+NX_API enum nx_code nx_db_unlink(struct nx_db *db, nx_ino parent, const char *name, size_t name_len,
+                                 const struct nx_change *change, struct nx_attr *removed,
+                                 struct nx_err *err);
 /* NX_ENOTEMPTY when it holds anything. */
 NX_API enum nx_code nx_db_rmdir(struct nx_db *db, nx_ino parent, const char *name, size_t name_len,
                                 const struct nx_change *change, struct nx_err *err);
-/* Drop a directory with all that is in it, at the cost of the directories in it, whatever the number of
- * documents and files: the space comes back in the background. */
+/* Drop a directory with all that is in it, at the cost of the directories in it, whatever the
+ * number of documents and files: the space comes back in the background. */
 NX_API enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *change,
                                struct nx_err *err);
 
 enum { NX_RENAME_NOREPLACE = 1, NX_RENAME_EXCHANGE = 2 };
 /*
  * Rename within and across directories, replacing as rename(2) does. A plain file renamed onto a
- * document's name is parsed and becomes the document, keeping the replaced document's number when there
- * is one (NX_EJSON and the other document errors otherwise, and nothing changes); a document renamed to
- * a plain name becomes a plain file of its text, with a new number. A directory keeps all that is in it;
- * NX_EXDEV when its `*.json` files would have to become documents, or its documents plain files, because
- * it crosses the border between collections and plain directories: copy it and remove the original.
+ * document's name is parsed and becomes the document, keeping the replaced document's number when
+ * there is one (NX_EJSON and the other document errors otherwise, and nothing changes); a document
+ * renamed to a plain name becomes a plain file of its text, with a new number. A directory keeps
+ * all that is in it; NX_EXDEV when its `*.json` files would have to become documents, or its
+ * documents plain files, because it crosses the border between collections and plain directories:
+ * copy it and remove the original.
  */
 NX_API enum nx_code nx_db_rename(struct nx_db *db, nx_ino from_parent, const char *from,
                                  size_t from_len, nx_ino to_parent, const char *to, size_t to_len,
@@ -166,8 +171,8 @@ NX_API enum nx_code nx_db_read(struct nx_db *db, const struct nx_snapshot *snaps
 NX_API enum nx_code nx_db_write(struct nx_db *db, nx_ino ino, uint64_t offset, const void *data,
                                 size_t len, const struct nx_change *change, struct nx_attr *out,
                                 struct nx_err *err);
-NX_API enum nx_code nx_db_readlink(struct nx_db *db, const struct nx_snapshot *snapshot,
-                                   nx_ino ino, struct nx_buf *out, struct nx_err *err);
+NX_API enum nx_code nx_db_readlink(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                                   struct nx_buf *out, struct nx_err *err);
 
 /* --- listing a directory ---------------------------------------------------------------------- */
 
@@ -176,10 +181,11 @@ struct nx_dirent {
     const char *name; /* NUL-terminated, borrowed until the next move */
     size_t name_len;
     struct nx_attr attr; /* complete */
-    uint64_t cookie;     /* nx_dir_seek(cookie) stands after this entry; 1 to 2^63 - 1; survives deletions */
+    uint64_t
+        cookie; /* nx_dir_seek(cookie) stands after this entry; 1 to 2^63 - 1; survives deletions */
 };
-/* `documents_only` passes plain entries over. Reads one picture of the directory, taken at the open or,
- * without `snapshot`, at the last nx_dir_seek to 0, which begins again. */
+/* `documents_only` passes plain entries over. Reads one picture of the directory, taken at the open
+ * or, without `snapshot`, at the last nx_dir_seek to 0, which begins again. */
 NX_API enum nx_code nx_dir_open(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                 bool documents_only, struct nx_dir **out, struct nx_err *err);
 NX_API void nx_dir_close(struct nx_dir *dir);
@@ -194,7 +200,8 @@ struct nx_document {
     struct nx_slice bson; /* with _id as its first field; borrowed */
 };
 
-/* Newest or in a snapshot. `buf` holds what out->bson borrows. NX_ENOTFOUND (a draft is not found). */
+/* Newest or in a snapshot. `buf` holds what out->bson borrows. NX_ENOTFOUND (a draft is not found).
+ */
 NX_API enum nx_code nx_document_get(struct nx_db *db, const struct nx_snapshot *snapshot,
                                     nx_ino collection, const struct nx_id *id, struct nx_buf *buf,
                                     struct nx_document *out, struct nx_err *err);
@@ -227,8 +234,7 @@ NX_API enum nx_code nx_scan_open(struct nx_db *db, const struct nx_snapshot *sna
                                  struct nx_scan **out, struct nx_err *err);
 NX_API void nx_scan_close(struct nx_scan *scan);
 /* NX_DONE at the end. out->bson is borrowed until the next move. */
-NX_API enum nx_code nx_scan_next(struct nx_scan *scan, struct nx_document *out,
-                                 struct nx_err *err);
+NX_API enum nx_code nx_scan_next(struct nx_scan *scan, struct nx_document *out, struct nx_err *err);
 
 /* --- changing documents: a list of changes, all or none --------------------------------------- */
 
@@ -243,12 +249,12 @@ enum nx_put_mode {
 struct nx_put {
     nx_ino collection;
     enum nx_put_mode mode;
-    const struct nx_id *id;   /* NULL: the _id of `bson` or `text`, or a new one */
-    struct nx_slice bson;     /* the document; an _id in it is replaced by `id` ... */
-    struct nx_slice text;     /* ... or its JSON text, kept byte for byte; give one of the two */
-    uint64_t if_revision;     /* 0, or NX_ECONFLICT when the document has another revision */
+    const struct nx_id *id;     /* NULL: the _id of `bson` or `text`, or a new one */
+    struct nx_slice bson;       /* the document; an _id in it is replaced by `id` ... */
+    struct nx_slice text;       /* ... or its JSON text, kept byte for byte; give one of the two */
+    uint64_t if_revision;       /* 0, or NX_ECONFLICT when the document has another revision */
     const struct nx_attr *attr; /* NULL, or a source of mode, uid, gid and times by `attr_mask` */
-    unsigned attr_mask;       /* NX_SET_*; what is not set: kept, or the defaults of a new one */
+    unsigned attr_mask;         /* NX_SET_*; what is not set: kept, or the defaults of a new one */
 };
 
 NX_API enum nx_code nx_write_new(struct nx_db *db, struct nx_write **out, struct nx_err *err);

@@ -119,10 +119,10 @@ NX_API enum nx_code nx_engine_get(struct nx_engine *engine, const struct nx_snap
                                   struct nx_slice key, struct nx_buf *out, struct nx_err *err);
 
 struct nx_range {
-    struct nx_slice lower;             /* first key, inclusive; empty: from the start */
-    struct nx_slice upper;             /* end, exclusive; empty: to the end */
+    struct nx_slice lower;              /* first key, inclusive; empty: from the start */
+    struct nx_slice upper;              /* end, exclusive; empty: to the end */
     const struct nx_snapshot *snapshot; /* NULL: a picture of now; else outlives the iterator */
-    bool keep_cache;                   /* false: a long scan does not push hot blocks out */
+    bool keep_cache;                    /* false: a long scan does not push hot blocks out */
 };
 
 /* Bounds are copied. The iterator stands nowhere until a seek. */
@@ -132,7 +132,7 @@ NX_API void nx_iter_close(struct nx_iter *iter);
 /* Each returns true when it stands on an entry; false at the end or on an error: nx_iter_status. */
 NX_API bool nx_iter_first(struct nx_iter *iter);
 NX_API bool nx_iter_last(struct nx_iter *iter);
-NX_API bool nx_iter_seek(struct nx_iter *iter, struct nx_slice key);     /* first >= key */
+NX_API bool nx_iter_seek(struct nx_iter *iter, struct nx_slice key);          /* first >= key */
 NX_API bool nx_iter_seek_for_prev(struct nx_iter *iter, struct nx_slice key); /* last <= key */
 NX_API bool nx_iter_next(struct nx_iter *iter);
 NX_API bool nx_iter_prev(struct nx_iter *iter);
@@ -153,21 +153,21 @@ NX_API enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice 
 #define NX_LEVELS 7
 
 struct nx_engine_stats {
-    uint64_t sequence;        /* last committed */
-    uint64_t memtable_bytes;  /* all memtables */
+    uint64_t sequence;       /* last committed */
+    uint64_t memtable_bytes; /* all memtables */
     uint64_t memtable_keys;
     uint64_t table_count;
-    uint64_t table_entries;   /* versions and tombstones included */
+    uint64_t table_entries; /* versions and tombstones included */
     uint64_t level_tables[NX_LEVELS];
     uint64_t level_bytes[NX_LEVELS];
-    uint64_t wal_bytes;       /* live segments */
-    uint64_t disk_bytes;      /* tables, log and manifest */
+    uint64_t wal_bytes;  /* live segments */
+    uint64_t disk_bytes; /* tables, log and manifest */
     uint64_t commits, commit_bytes, syncs, flushes, compactions;
     uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
-    uint64_t stall_ns;        /* time commits waited for room */
+    uint64_t stall_ns; /* time commits waited for room */
     uint64_t cache_hits, cache_misses, cache_bytes;
     uint64_t filter_checks, filter_useful;
-    uint64_t snapshots;       /* live */
+    uint64_t snapshots;            /* live */
     enum nx_code background_error; /* NX_OK, or what commits now return */
 };
 NX_API void nx_engine_get_stats(struct nx_engine *engine, struct nx_engine_stats *out);

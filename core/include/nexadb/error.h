@@ -73,18 +73,18 @@ struct nx_err {
 #define NX_ERR_INIT ((struct nx_err){.index = -1})
 
 /* Set code and message, return `code`. `err` may be NULL. */
-enum nx_code nx_fail(struct nx_err *err, enum nx_code code, const char *format, ...)
+NX_API enum nx_code nx_fail(struct nx_err *err, enum nx_code code, const char *format, ...)
     NX_PRINTF(3, 4);
 
 /* The same for a failed system call: maps `sys_errno` to a code and appends its text. */
-enum nx_code nx_fail_errno(struct nx_err *err, int sys_errno, const char *format, ...)
+NX_API enum nx_code nx_fail_errno(struct nx_err *err, int sys_errno, const char *format, ...)
     NX_PRINTF(3, 4);
 
 /* NX_ENOMEM with a message; returns it. */
-enum nx_code nx_fail_nomem(struct nx_err *err);
+NX_API enum nx_code nx_fail_nomem(struct nx_err *err);
 
 /* "duplicate_key" and "already exists"; never NULL. */
-const char *nx_code_name(enum nx_code code);
-const char *nx_code_text(enum nx_code code);
+NX_API const char *nx_code_name(enum nx_code code);
+NX_API const char *nx_code_text(enum nx_code code);
 
 #endif

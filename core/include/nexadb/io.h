@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nexadb/attributes.h>
 #include <nexadb/error.h>
 
 enum {
@@ -43,8 +44,8 @@ typedef void (*nx_thread_fn)(void *arg);
 struct nx_file_ops {
     void (*close)(struct nx_file *file);
     /* Read up to `len` bytes; *got < len only at the end of the file. Retries EINTR. */
-    enum nx_code (*pread)(struct nx_file *file, uint64_t offset, void *out, size_t len,
-                          size_t *got, struct nx_err *err);
+    enum nx_code (*pread)(struct nx_file *file, uint64_t offset, void *out, size_t len, size_t *got,
+                          struct nx_err *err);
     /* Write all of it or fail (then any part may have been written). */
     enum nx_code (*pwrite)(struct nx_file *file, uint64_t offset, const void *data, size_t len,
                            struct nx_err *err);
@@ -55,7 +56,8 @@ struct nx_file_ops {
     /* Data (and the size needed to read it) on stable storage. After a failure the file's pages
      * must not be trusted: never retry on the same file. */
     enum nx_code (*datasync)(struct nx_file *file, struct nx_err *err);
-    /* Map [0, len) of the file, shared. `write` asks for a writable mapping. unmap with the same len. */
+    /* Map [0, len) of the file, shared. `write` asks for a writable mapping. unmap with the same
+     * len. */
     enum nx_code (*map)(struct nx_file *file, size_t len, bool write, void **out,
                         struct nx_err *err);
     void (*unmap)(struct nx_file *file, void *address, size_t len);
@@ -82,7 +84,7 @@ struct nx_io_ops {
     void (*unlock)(struct nx_io *io, struct nx_dirlock *lock);
 
     uint64_t (*monotonic_ns)(struct nx_io *io);
-    uint64_t (*realtime_ns)(struct nx_io *io); /* since 1970-01-01 UTC */
+    uint64_t (*realtime_ns)(struct nx_io *io);               /* since 1970-01-01 UTC */
     void (*random)(struct nx_io *io, void *out, size_t len); /* never fails */
 
     enum nx_code (*thread_start)(struct nx_io *io, const char *name, nx_thread_fn fn, void *arg,

@@ -20,9 +20,10 @@ struct nx_limits {
     uint64_t memory_bytes; /* 0: 100 MiB; past it, and past spilling: NX_EBUDGET */
     uint64_t time_ms;      /* 0: none; past it: NX_ETIMEDOUT */
     atomic_bool *canceled; /* NULL, or set it to end with NX_ECANCELED */
-    bool (*visible)(void *arg, const struct nx_attr *attr); /* NULL, or which documents exist */
-    bool (*may_read)(void *arg, const char *path, size_t len);  /* NULL, or which collections ... */
-    bool (*may_write)(void *arg, const char *path, size_t len); /* ... a pipeline may name: NX_EACCES */
+    bool (*visible)(void *arg, const struct nx_attr *attr);    /* NULL, or which documents exist */
+    bool (*may_read)(void *arg, const char *path, size_t len); /* NULL, or which collections ... */
+    bool (*may_write)(void *arg, const char *path,
+                      size_t len); /* ... a pipeline may name: NX_EACCES */
     void *arg;
     bool read_only; /* $out and $merge are NX_EROFS */
 };

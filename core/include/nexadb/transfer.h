@@ -7,6 +7,7 @@
 #ifndef NEXADB_TRANSFER_H
 #define NEXADB_TRANSFER_H
 
+#include <nexadb/attributes.h>
 #include <nexadb/db.h>
 
 /* --- in --------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nexadb/attributes.h>
 #include <nexadb/buf.h>
 #include <nexadb/error.h>
 
@@ -48,7 +49,8 @@ struct nx_value {
     union {
         double f64;
         int32_t i32;
-        int64_t i64; /* INT64; DATE: milliseconds since 1970; TIMESTAMP: seconds << 32 | increment */
+        int64_t
+            i64; /* INT64; DATE: milliseconds since 1970; TIMESTAMP: seconds << 32 | increment */
         bool boolean;
         /* STRING, SYMBOL, CODE: text without its NUL. BINARY: its bytes. DOCUMENT, ARRAY: the whole
          * BSON. OBJECTID: 12 bytes. DECIMAL128: 16 bytes. REGEX: pattern, NUL, options, NUL.
@@ -96,8 +98,7 @@ static inline struct nx_value nx_string_z(const char *text)
 /* A whole BSON document or array as a value. */
 static inline struct nx_value nx_doc_value(struct nx_slice doc)
 {
-    return (struct nx_value){
-        .type = NX_TYPE_DOCUMENT, .len = (uint32_t)doc.len, .data = doc.data};
+    return (struct nx_value){.type = NX_TYPE_DOCUMENT, .len = (uint32_t)doc.len, .data = doc.data};
 }
 static inline struct nx_value nx_array_value(struct nx_slice array)
 {
@@ -118,20 +119,20 @@ static inline bool nx_is_nullish(const struct nx_value *v)
     return v->type == NX_TYPE_NULL || v->type == NX_TYPE_MISSING || v->type == NX_TYPE_UNDEFINED;
 }
 /* As a double; decimal128 by its nearest double; 0 for anything but a number. */
-double nx_value_to_double(const struct nx_value *value);
+NX_API double nx_value_to_double(const struct nx_value *value);
 /* True when it is a number of integral value within int64. */
-bool nx_value_to_int64(const struct nx_value *value, int64_t *out);
+NX_API bool nx_value_to_int64(const struct nx_value *value, int64_t *out);
 /* MongoDB's $type alias: "double", "string", "object", "array", "binData", ...; "missing". */
-const char *nx_type_name(uint8_t type);
+NX_API const char *nx_type_name(uint8_t type);
 
 /* --- reading a document ----------------------------------------------------------------------- */
 
 #define NX_DOC_MAX_BYTES (16u << 20) /* of BSON, and of the text it is read back as */
 #define NX_DOC_MAX_DEPTH 100
 
-/* Check bytes from outside: BSON of exactly `doc.len`, every length and type, UTF-8, NX_DOC_MAX_DEPTH,
- * no duplicate keys in an object. NX_EDOC names the byte. */
-enum nx_code nx_doc_check(struct nx_slice doc, struct nx_err *err);
+/* Check bytes from outside: BSON of exactly `doc.len`, every length and type, UTF-8,
+ * NX_DOC_MAX_DEPTH, no duplicate keys in an object. NX_EDOC names the byte. */
+NX_API enum nx_code nx_doc_check(struct nx_slice doc, struct nx_err *err);
 
 struct nx_doc_iter {
     const uint8_t *at;
@@ -141,15 +142,15 @@ struct nx_doc_iter {
     struct nx_value value;
 };
 
-void nx_doc_iter_init(struct nx_doc_iter *iter, struct nx_slice doc);
-bool nx_doc_iter_next(struct nx_doc_iter *iter); /* false at the end */
+NX_API void nx_doc_iter_init(struct nx_doc_iter *iter, struct nx_slice doc);
+NX_API bool nx_doc_iter_next(struct nx_doc_iter *iter); /* false at the end */
 /* A field of the top level by its name, which may hold dots; MISSING when there is none. */
-struct nx_value nx_doc_get(struct nx_slice doc, const char *key, size_t key_len);
-struct nx_value nx_doc_get_z(struct nx_slice doc, const char *key);
-bool nx_doc_is_empty(struct nx_slice doc);
-size_t nx_doc_count(struct nx_slice doc); /* fields of the top level */
+NX_API struct nx_value nx_doc_get(struct nx_slice doc, const char *key, size_t key_len);
+NX_API struct nx_value nx_doc_get_z(struct nx_slice doc, const char *key);
+NX_API bool nx_doc_is_empty(struct nx_slice doc);
+NX_API size_t nx_doc_count(struct nx_slice doc); /* fields of the top level */
 /* The 5 bytes of {}. */
-extern const struct nx_slice nx_doc_empty;
+NX_API extern const struct nx_slice nx_doc_empty;
 
 /* --- building a document ---------------------------------------------------------------------- */
 
@@ -167,29 +168,29 @@ struct nx_builder {
 };
 
 /* Begin a document, or an array, at the end of `buf`. */
-void nx_builder_init(struct nx_builder *b, struct nx_buf *buf);
-void nx_builder_init_array(struct nx_builder *b, struct nx_buf *buf);
-/* In an array the key is ignored: pass NULL, 0. A MISSING value is skipped in a document and null in
- * an array. `key` holds no NUL. */
-void nx_builder_put(struct nx_builder *b, const char *key, size_t key_len,
-                    const struct nx_value *value);
-void nx_builder_put_z(struct nx_builder *b, const char *key, struct nx_value value);
-void nx_builder_push(struct nx_builder *b, const struct nx_value *value); /* in an array */
-void nx_builder_begin_document(struct nx_builder *b, const char *key, size_t key_len);
-void nx_builder_begin_array(struct nx_builder *b, const char *key, size_t key_len);
-void nx_builder_close(struct nx_builder *b); /* the innermost begun */
+NX_API void nx_builder_init(struct nx_builder *b, struct nx_buf *buf);
+NX_API void nx_builder_init_array(struct nx_builder *b, struct nx_buf *buf);
+/* In an array the key is ignored: pass NULL, 0. A MISSING value is skipped in a document and null
+ * in an array. `key` holds no NUL. */
+NX_API void nx_builder_put(struct nx_builder *b, const char *key, size_t key_len,
+                           const struct nx_value *value);
+NX_API void nx_builder_put_z(struct nx_builder *b, const char *key, struct nx_value value);
+NX_API void nx_builder_push(struct nx_builder *b, const struct nx_value *value); /* in an array */
+NX_API void nx_builder_begin_document(struct nx_builder *b, const char *key, size_t key_len);
+NX_API void nx_builder_begin_array(struct nx_builder *b, const char *key, size_t key_len);
+NX_API void nx_builder_close(struct nx_builder *b); /* the innermost begun */
 /* Close the outermost; the document is buf->data + its start, to buf->len. */
-enum nx_code nx_builder_end(struct nx_builder *b, struct nx_err *err);
+NX_API enum nx_code nx_builder_end(struct nx_builder *b, struct nx_err *err);
 
 /* --- order ------------------------------------------------------------------------------------ */
 
 /* MongoDB's comparison order over all types: <0, 0, >0. MISSING sorts below null
  * (MinKey < missing < null < numbers < strings < objects < arrays < binary < ObjectId < bool < date
  * < timestamp < regex < MaxKey). */
-int nx_value_compare(const struct nx_value *a, const struct nx_value *b);
+NX_API int nx_value_compare(const struct nx_value *a, const struct nx_value *b);
 /* Equal values hash alike, over numeric types too. */
-uint64_t nx_value_hash(const struct nx_value *value, uint64_t seed);
+NX_API uint64_t nx_value_hash(const struct nx_value *value, uint64_t seed);
 /* The class a type is compared within: equal for int32, int64, double, decimal128, ... */
-int nx_type_order(uint8_t type);
+NX_API int nx_type_order(uint8_t type);
 
 #endif
