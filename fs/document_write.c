@@ -275,7 +275,7 @@ static enum nx_code load(struct writer *writer, struct nx_err *err)
     rc = nx_document_text(writer->base.fs->db, NULL, writer->base.ino, &text, &attr, err);
     if (rc != NX_OK && rc != NX_ENOTFOUND)
         return rc;
-    return stage_load(&writer->stage, nx_buf_slice(&text), err);
+    return stage_load(&writer->stage, nx_buf_slice(&text), writer->base.flags & O_APPEND, err);
 }
 
 static void read_stage(struct handle *handle, fuse_req_t req, size_t size, off_t offset)

@@ -1,10 +1,10 @@
 /*
  * stage.c - the staged text of a document.
  *
- * A stage that began empty and is filled in order is scanned as it grows, so that the write which
- * makes it impossible is the one that fails: shells print an error of write(2) and ignore one of
- * close(2). Every other pattern (new text over an old tail, then ftruncate) is judged as a whole
- * when somebody asks.
+ * A stage that only grows at its end (it began empty, or O_APPEND keeps it so) is scanned as it
+ * does, so that the write which makes it impossible is the one that fails: shells print an error of
+ * write(2) and ignore one of close(2). Every other pattern (new text over an old tail, then
+ * ftruncate) is judged as a whole when somebody asks.
  */
 #include "fs/stage.h"
 
@@ -37,19 +37,6 @@ void stage_clear(struct stage *stage)
     restart_scan(stage);
 }
 
-enum nx_code stage_load(struct stage *stage, struct nx_slice text, struct nx_err *err)
-{
-    nx_buf_clear(&stage->text);
-    if (nx_buf_append(&stage->text, text.data, text.len) != NX_OK)
-        return nx_fail_nomem(err);
-    stage->loaded = true;
-    stage->in_order = text.len == 0;
-    stage->dirty = false;
-    stage->too_big = false;
-    restart_scan(stage);
-    return NX_OK;
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -78,6 +65,22 @@ static void scan(struct stage *stage, const char *data, size_t len)
     if (stage->scanner.result == NX_SCAN_IMPOSSIBLE || begins_otherwise(stage, data, len))
         return;
     nx_json_scanner_feed(&stage->scanner, data, len, false);
+}
+
+enum nx_code stage_load(struct stage *stage, struct nx_slice text, bool append_only,
+                        struct nx_err *err)
+{
+    nx_buf_clear(&stage->text);
+    if (nx_buf_append(&stage->text, text.data, text.len) != NX_OK)
+        return nx_fail_nomem(err);
+    stage->loaded = true;
+    stage->in_order = append_only || text.len == 0;
+    stage->dirty = false;
+    stage->too_big = false;
+    restart_scan(stage);
+    if (append_only)
+        scan(stage, (const char *)text.data, text.len);
+    return NX_OK;
 }
 
 static enum nx_code impossible(const struct stage *stage, struct nx_err *err)

@@ -11,9 +11,8 @@
 
 struct stage {
     struct nx_buf text;
-    bool loaded; /* `text` is what the handle sees; false: the committed bytes are still to be read
-                  */
-    bool in_order;    /* began empty and was filled from the front: `scanner` has seen it all */
+    bool loaded;      /* false: the committed bytes are still to be read */
+    bool in_order;    /* only grew at its end: `scanner` has seen it all */
     bool dirty;       /* changed since it was last committed */
     bool too_big;     /* past NX_DOC_MAX_BYTES: refused until it is truncated */
     bool in_object;   /* the scanner has passed the first brace */
@@ -32,8 +31,10 @@ void stage_init(struct stage *stage); /* not loaded */
 void stage_fini(struct stage *stage);
 /* Start from no bytes: a truncation, a new file. */
 void stage_clear(struct stage *stage);
-/* Start from committed bytes. */
-enum nx_code stage_load(struct stage *stage, struct nx_slice text, struct nx_err *err);
+/* Start from committed bytes. `append_only`: every write will go behind them, as with O_APPEND, so
+ * they count as filled in order. */
+enum nx_code stage_load(struct stage *stage, struct nx_slice text, bool append_only,
+                        struct nx_err *err);
 /*
  * Only when loaded. The bytes are taken even when it fails, so that nothing typed is lost: NX_EJSON
  * (with line and column) when the text, filled in order, has become impossible; NX_ETOOBIG past the

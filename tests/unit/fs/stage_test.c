@@ -89,7 +89,7 @@ static void new_text_over_an_old_tail_is_judged_as_a_whole(void **state)
     struct stage *stage = *state;
     static const char old[] = "{\"name\": \"somebody\"}";
 
-    assert_int_equal(stage_load(stage, nx_slice_str(old), NULL), NX_OK);
+    assert_int_equal(stage_load(stage, nx_slice_str(old), false, NULL), NX_OK);
     assert_false(stage->dirty);
     assert_int_equal(put(stage, "{}", 0), NX_OK); /* {}name": ... is not an error of this write */
     assert_int_equal(stage_judge(stage, NULL), STAGE_IMPOSSIBLE);
@@ -135,6 +135,18 @@ static void sixteen_mebibytes_is_the_limit(void **state)
     free(spaces);
 }
 
+static void an_append_that_cannot_be_json_fails_at_its_write(void **state)
+{
+    struct stage *stage = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    assert_int_equal(stage_load(stage, nx_slice_str("{\"a\": 1}\n"), true, NULL), NX_OK);
+    assert_int_equal(append(stage, " \n"), NX_OK);
+    assert_int_equal(stage_judge(stage, NULL), STAGE_COMPLETE);
+    assert_int_equal(stage_write(stage, "{}", 2, stage->text.len, &err), NX_EJSON);
+    assert_int_equal(err.line, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +159,8 @@ int main(void)
                                         done),
         cmocka_unit_test_setup_teardown(out_of_order_writes_are_judged_at_the_end, fresh, done),
         cmocka_unit_test_setup_teardown(a_truncation_forgets_what_was_wrong, fresh, done),
+        cmocka_unit_test_setup_teardown(an_append_that_cannot_be_json_fails_at_its_write, fresh,
+                                        done),
         cmocka_unit_test_setup_teardown(sixteen_mebibytes_is_the_limit, fresh, done),
     };
 
