@@ -9,6 +9,7 @@
 #include <nexadb/version.h>
 
 #include "daemon/command.h"
+#include "daemon/datadir.h"
 #include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
@@ -154,7 +155,9 @@ int command_check(struct cli *cli)
     options.engine.cache_bytes = cli->config.cache_bytes;
     options.engine.memtable_bytes = cli->config.memtable_bytes;
     options.engine.create = false;
-    rc = nx_db_open(cli->argv[0], &options, &db, &err);
+    rc = datadir_check(cli->argv[0], false, &err);
+    if (rc == NX_OK)
+        rc = nx_db_open(cli->argv[0], &options, &db, &err);
     if (rc != NX_OK)
         return cli_fail(cli, &err);
     rc = nx_db_verify(db, &err);

@@ -72,6 +72,9 @@ static enum nx_code resolve_mountpoint(struct daemon *daemon, const char *path, 
     char cwd[4096];
 
     daemon->mountpoint = realpath(path, NULL);
+    if (!daemon->mountpoint && errno == ENOENT)
+        return nx_fail(err, NX_ENOTFOUND, "there is no mount point '%s': make it first (mkdir -p)",
+                       path);
     if (!daemon->mountpoint && errno != ENOTCONN)
         return nx_fail_errno(err, errno, "mount point '%s'", path);
     if (!daemon->mountpoint) {

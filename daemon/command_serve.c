@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/datadir.h"
 #include "daemon/lifecycle.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
@@ -103,8 +103,10 @@ int daemon_run(struct daemon *daemon)
 
 enum nx_code daemon_make_datadir(struct daemon *daemon, const char *path, struct nx_err *err)
 {
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return nx_fail_errno(err, errno, "data directory '%s'", path);
+    enum nx_code rc = datadir_check(path, true, err);
+
+    if (rc != NX_OK)
+        return rc;
     daemon->datadir = realpath(path, NULL);
     return daemon->datadir ? NX_OK : nx_fail_errno(err, errno, "data directory '%s'", path);
 }

@@ -410,6 +410,7 @@ static enum nx_code listen_unix(const char *path, int *out, struct nx_err *err)
 static bool split_address(const char *listen, char *host, size_t size, const char **port)
 {
     const char *colon = strrchr(listen, ':');
+    char *end;
     size_t len = colon ? (size_t)(colon - listen) : 0;
 
     if (!colon || !colon[1])
@@ -423,7 +424,7 @@ static bool split_address(const char *listen, char *host, size_t size, const cha
     memcpy(host, listen, len);
     host[len] = '\0';
     *port = colon + 1;
-    return true;
+    return strlen(*port) <= 5 && strtoul(*port, &end, 10) <= UINT16_MAX && !*end;
 }
 
 static int listen_on(const struct addrinfo *info)
@@ -451,7 +452,7 @@ static enum nx_code listen_tcp(const char *where, int *out, struct nx_err *err)
     int rc;
 
     if (!split_address(where, host, sizeof host, &port))
-        return nx_fail(err, NX_EINVAL, "--http '%s': expected ADDR:PORT, unix:PATH or off", where);
+        return nx_fail(err, NX_EINVAL, "--http '%s': expected ADDR:PORT (0 to 65535), unix:PATH or off", where);
     rc = getaddrinfo(host[0] ? host : NULL, port, &hints, &info);
     if (rc)
         return nx_fail(err, NX_EINVAL, "--http '%s': %s", where, gai_strerror(rc));

@@ -124,7 +124,7 @@ static int run(const struct command *command, int argc, char **argv)
     else if (cli.config.print_config)
         status = (options_print_config(stdout, &cli.config, command->groups), EXIT_DONE);
     else if (cli.argc < command->min_args || cli.argc > command->max_args)
-        status = cli_usage(&cli, cli.argc < command->min_args ? "something is missing"
+        status = cli_usage(&cli, cli.argc < command->min_args ? "an argument is missing"
                                                               : "too many arguments");
     else
         status = command->run(&cli);

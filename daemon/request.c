@@ -72,6 +72,11 @@ static void refuse_path(struct request *req, const char *target)
 {
     char message[256], allow[96];
 
+    if (req->method == METHOD_OPTIONS && !strcmp(target, "*")) {
+        router_allow((1u << METHOD_COUNT) - 1, allow, sizeof allow);
+        answer_options(req, allow);
+        return;
+    }
     if (!req->match.allowed) {
         snprintf(message, sizeof message,
                  "there is nothing at %.160s; GET /openapi.json lists what is", target);
@@ -157,6 +162,16 @@ static void check_length(struct request *req)
     response_refuse(&req->response, 413, "too_large", message);
 }
 
+/* A misspelt durability must not pass for the stronger one that the client did not ask for. */
+static void check_durability(struct request *req)
+{
+    const struct url_text *asked = url_param(&req->url, "durability");
+
+    if (asked && strcmp(asked->text, "sync") != 0 && strcmp(asked->text, "buffered") != 0)
+        response_refuse(&req->response, 400, "invalid_argument",
+                        "the parameter durability is sync or buffered");
+}
+
 void request_begin(struct request *req, const char *target, const char *method)
 {
     struct nx_err err = NX_ERR_INIT;
@@ -177,6 +192,8 @@ void request_begin(struct request *req, const char *target, const char *method)
         return;
     }
     authorise(req);
+    if (!request_is_answered(req))
+        check_durability(req);
     if (!request_is_answered(req))
         check_length(req);
 }
@@ -418,7 +435,8 @@ static enum nx_code wrong_kind(const struct field *field, struct nx_err *err)
     return nx_fail(err, NX_EINVAL, "\"%s\" must be %s", field->name, wanted);
 }
 
-static enum nx_code unknown_field(const struct route *route, const char *name, struct nx_err *err)
+static enum nx_code unknown_field(const struct route *route, const char *what, const char *name,
+                                  struct nx_err *err)
 {
     char known[300] = "";
     size_t n = 0;
@@ -426,7 +444,7 @@ static enum nx_code unknown_field(const struct route *route, const char *name, s
     for (size_t i = 0; i < route->field_count && n < sizeof known; i++)
         n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "",
                               route->fields[i].name);
-    return nx_fail(err, NX_EINVAL, "unknown member \"%.64s\"; this takes: %s", name, known);
+    return nx_fail(err, NX_EINVAL, "unknown %s \"%.64s\"; this takes: %s", what, name, known);
 }
 
 static const struct field *find_field(const struct route *route, const char *name)
@@ -449,7 +467,7 @@ enum nx_code request_take_fields(struct request *req, struct nx_slice doc, struc
         const struct field *field = find_field(route, iter.key);
 
         if (!field)
-            return unknown_field(route, iter.key, err);
+            return unknown_field(route, "member", iter.key, err);
         if (!(field->kind & (FIELD_ANY | kind_of(&iter.value))))
             return wrong_kind(field, err);
         req->field[field - route->fields] = iter.value;
@@ -485,6 +503,8 @@ static enum nx_code put_param(struct nx_builder *b, const struct field *field,
         return NX_OK;
     }
     rc = nx_json_parse_value(param->value.text, param->value.len, NX_JSON_QUERY, &parsed, &why);
+    if (rc != NX_OK && !(field->kind & (FIELD_OBJECT | FIELD_ARRAY | FIELD_ANY)))
+        return wrong_kind(field, err);
     if (rc != NX_OK)
         return nx_fail(err, rc, "parameter %s: %s", field->name, why.message);
     nx_doc_iter_init(&iter, nx_buf_slice(&parsed));
@@ -507,7 +527,7 @@ static enum nx_code fields_from_params(struct request *req, struct nx_err *err)
         if (field)
             rc = put_param(&b, field, param, err);
         else if (!is_common_param(param->name.text))
-            rc = unknown_field(route, param->name.text, err);
+            rc = unknown_field(route, "parameter", param->name.text, err);
     }
     return rc == NX_OK ? nx_builder_end(&b, err) : rc;
 }

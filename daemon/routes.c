@@ -31,11 +31,11 @@ static const struct route rows[] = {
     {METHOD_POST, "/vector/{coll}/search", route_vsearch, ROLE_READ, 0, "documents with the nearest vectors", vsearch_fields, VSEARCH_FIELDS, NULL},
     {METHOD_GET, C "/documents/{id}", route_document_get, ROLE_READ, 0, "a document", NO_FIELDS, NULL},
     {METHOD_PUT, C "/documents/{id}", route_document_put, ROLE_WRITE, ROUTE_RAW, "merge fields, or ?replace=true", NO_FIELDS, NULL},
-    {METHOD_PATCH, C "/documents/{id}", route_document_patch, ROLE_WRITE, ROUTE_RAW, "merge-patch or update operators", NO_FIELDS, NULL},
+    {METHOD_PATCH, C "/documents/{id}", route_document_patch, ROLE_WRITE, ROUTE_RAW, "update operators, a merge patch, or a JSON Patch", NO_FIELDS, NULL},
     {METHOD_DELETE, C "/documents/{id}", route_document_delete, ROLE_WRITE, 0, "delete a document", NO_FIELDS, NULL},
     {METHOD_GET, C "/{id}", route_document_get, ROLE_READ, 0, "a document", NO_FIELDS, NULL},
     {METHOD_PUT, C "/{id}", route_document_put, ROLE_WRITE, ROUTE_RAW, "merge fields, or ?replace=true", NO_FIELDS, NULL},
-    {METHOD_PATCH, C "/{id}", route_document_patch, ROLE_WRITE, ROUTE_RAW, "merge-patch or update operators", NO_FIELDS, NULL},
+    {METHOD_PATCH, C "/{id}", route_document_patch, ROLE_WRITE, ROUTE_RAW, "update operators, a merge patch, or a JSON Patch", NO_FIELDS, NULL},
     {METHOD_DELETE, C "/{id}", route_document_delete, ROLE_WRITE, 0, "delete a document", NO_FIELDS, NULL},
 };
 /* clang-format on */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "daemon/document.h"
+#include "daemon/json_patch.h"
 #include "daemon/merge.h"
 #include "daemon/routes.h"
 #include "daemon/service.h"
@@ -85,7 +86,7 @@ typedef enum nx_code (*make_fn)(struct nx_slice old, struct nx_slice body, struc
                                 struct nx_err *err);
 struct edit {
     make_fn make;
-    struct nx_slice body; /* BSON */
+    struct nx_slice body; /* BSON; an array of a JSON Patch */
     bool may_create;
 };
 
@@ -118,9 +119,9 @@ static enum nx_code try_edit(struct request *req, nx_ino collection, const struc
         return rc;
     rc = document_check_match(req, *created ? NULL : &doc, err);
     if (rc == NX_OK)
-        rc = check_body_id(edit->body, id, err);
-    if (rc == NX_OK)
         rc = edit->make(doc.bson, edit->body, &made, err);
+    if (rc == NX_OK)
+        rc = check_body_id(nx_buf_slice(&made), id, err);
     if (rc != NX_OK)
         return rc;
     put.mode = *created ? NX_PUT_INSERT : NX_PUT_REPLACE;
@@ -210,6 +211,25 @@ static bool has_type(const struct request *req, const char *type)
     return given && !strncasecmp(given, type, strlen(type));
 }
 
+/* RFC 6902 */
+static enum nx_code patch_by_operations(struct request *req, struct nx_err *err)
+{
+    struct nx_buf bson NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_slice text = nx_buf_slice(&req->body);
+    struct edit edit = {json_patch, NX_SLICE_NULL, false};
+    bool is_array = false;
+    enum nx_code rc;
+
+    rc = nx_json_parse(text.data ? (const char *)text.data : "", text.len, NX_JSON_DOCUMENT, 0,
+                       &bson, &is_array, err);
+    if (rc == NX_OK && !is_array)
+        return nx_fail(err, NX_EUPDATE, "a JSON Patch is an array of operations");
+    if (rc != NX_OK)
+        return rc;
+    edit.body = nx_buf_slice(&bson);
+    return edit_document(req, &edit, err);
+}
+
 enum nx_code route_document_patch(struct request *req, struct nx_err *err)
 {
     struct nx_buf bson NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
@@ -218,12 +238,8 @@ enum nx_code route_document_patch(struct request *req, struct nx_err *err)
     enum patch_kind kind = PATCH_MERGE;
     enum nx_code rc = NX_OK;
 
-    if (has_type(req, "application/json-patch+json")) {
-        response_refuse(&req->response, 415, "unsupported_media_type",
-                        "PATCH takes application/merge-patch+json, or application/json with update "
-                        "operators or fields");
-        return NX_OK;
-    }
+    if (has_type(req, "application/json-patch+json"))
+        return patch_by_operations(req, err);
     if (!has_type(req, "application/merge-patch+json")) {
         rc = document_parse(text, NX_JSON_QUERY, &bson, err);
         kind = rc == NX_OK ? kind_of_patch(nx_buf_slice(&bson)) : PATCH_MERGE;

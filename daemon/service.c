@@ -4,18 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/datadir.h"
 #include "daemon/log.h"
 #include "daemon/whole_file.h"
-
-static enum nx_code make_datadir(const char *path, struct nx_err *err)
-{
-    if (!mkdir(path, 0700) || errno == EEXIST)
-        return NX_OK;
-    return nx_fail_errno(err, errno, "data directory '%s'", path);
-}
 
 static enum nx_code open_db(struct service *service, bool create, struct nx_err *err)
 {
@@ -93,7 +86,7 @@ enum nx_code service_start(const struct config *config, const char *datadir, enu
     if (!service)
         return nx_fail_nomem(err);
     service->config = config;
-    rc = mode == SERVICE_COMMAND ? NX_OK : make_datadir(datadir, err);
+    rc = datadir_check(datadir, mode != SERVICE_COMMAND, err);
     if (rc == NX_OK && !(service->datadir = realpath(datadir, NULL)))
         rc = nx_fail_errno(err, errno, "data directory '%s'", datadir);
     if (rc == NX_OK)

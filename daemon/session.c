@@ -7,10 +7,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "daemon/command.h"
+#include "daemon/datadir.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 
@@ -23,16 +23,10 @@ static bool is_url(const char *target)
 
 static enum nx_code check_datadir(const char *path, bool create, struct nx_err *err)
 {
-    struct stat st;
-
     if (!strncmp(path, "https://", 8))
         return nx_fail(err, NX_EUNSUPPORTED, "'%s': https is not spoken; use http or a tunnel",
                        path);
-    if (stat(path, &st))
-        return create ? NX_OK : nx_fail(err, NX_ENOTFOUND, "there is no data directory '%s'", path);
-    if (!S_ISDIR(st.st_mode))
-        return nx_fail(err, NX_ENOTDIR, "'%s' is not a directory", path);
-    return NX_OK;
+    return datadir_check(path, create, err);
 }
 
 /* NX_EBUSY: another process holds the directory, but does not answer yet. */

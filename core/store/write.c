@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include <nexadb/json.h>
+
 #include "store/body.h"
 #include "store/tx.h"
 
@@ -243,15 +245,21 @@ static bool is_document(const struct outcome *now)
     return now->exists && !(now->header.flags & DOC_DRAFT);
 }
 
-static enum nx_code say_name(struct nx_slice id_key, enum nx_code code, const char *what,
-                             struct nx_err *err)
+/* Both doors can say it so: an _id is what a file's name spells. */
+static enum nx_code say_id(struct nx_slice id_key, enum nx_code code, const char *what,
+                           struct nx_err *err)
 {
-    struct nx_buf name NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_buf doc NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_value value;
     struct nx_id id;
 
-    if (nx_id_from_key(id_key, &id) != NX_OK || nx_id_to_name(&id, &name) != NX_OK)
-        return nx_fail(err, code, "a document %s", what);
-    return nx_fail(err, code, "'%.*s' %s", NAME_ARG(nx_buf_slice(&name)), what);
+    if (nx_id_from_key(id_key, &id) != NX_OK || nx_id_to_document(&id, &doc) != NX_OK)
+        return nx_fail(err, code, "the document %s", what);
+    value = nx_doc_get_z(nx_buf_slice(&doc), "_id");
+    if (nx_json_write_value(&value, NX_JSON_EXACT, &text) != NX_OK)
+        return nx_fail(err, code, "the document %s", what);
+    return nx_fail(err, code, "the document with _id %.*s %s", NAME_ARG(nx_buf_slice(&text)), what);
 }
 
 static enum nx_code check(struct nx_write *write, const struct item *item,
@@ -261,13 +269,13 @@ static enum nx_code check(struct nx_write *write, const struct item *item,
     bool there = is_document(now);
 
     if (!item->is_delete && item->mode == NX_PUT_INSERT && there)
-        return say_name(id, NX_EEXISTS, "exists already", err);
+        return say_id(id, NX_EEXISTS, "exists already", err);
     if (!item->is_delete && item->mode == NX_PUT_REPLACE && !there)
-        return say_name(id, NX_ENOTFOUND, "does not exist", err);
+        return say_id(id, NX_ENOTFOUND, "does not exist", err);
     if (item->is_delete && !there && !item->missing_ok)
-        return say_name(id, NX_ENOTFOUND, "does not exist", err);
+        return say_id(id, NX_ENOTFOUND, "does not exist", err);
     if (item->if_revision && (!there || now->header.revision != item->if_revision))
-        return say_name(id, NX_ECONFLICT, "was changed by another writer", err);
+        return say_id(id, NX_ECONFLICT, "was changed by another writer", err);
     return NX_OK;
 }
 

@@ -1,5 +1,6 @@
 """The program at a shell: help, exit statuses, import and export, keys, and who may open what."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -106,6 +107,31 @@ def test_a_port_in_use_is_said_and_nothing_is_left(daemon, tmp_path):
     done = nexadb("serve", "--http", daemon.address, tmp_path / "other", check=False)
     assert done.returncode == 1 and daemon.address in done.stderr and "--http" in done.stderr
     assert not (tmp_path / "other/nexadb.sock").exists()
+
+
+def test_a_folder_of_somebody_else_is_no_data_directory(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "cat.jpg").write_bytes(b"meow")
+    for command in (["serve", "--http", "127.0.0.1:0"], ["key", "list"], ["check"], ["query"]):
+        arguments = [*command, folder] + (["c"] if command == ["query"] else [])
+        done = nexadb(*arguments, check=False)
+        assert done.returncode == 1 and "database" in done.stderr and str(folder) in done.stderr, done.stderr
+    assert "cat.jpg" in nexadb("serve", folder, check=False).stderr
+    assert os.listdir(folder) == ["cat.jpg"]
+
+
+def test_a_file_is_no_data_directory(tmp_path):
+    (tmp_path / "file").touch()
+    for arguments in (["serve", tmp_path / "file"], ["check", tmp_path / "file"], ["stats", tmp_path / "file"]):
+        done = nexadb(*arguments, check=False)
+        assert done.returncode == 1 and "is a file" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:65536", "127.0.0.1:x", "6969", "127.0.0.1:"])
+def test_an_address_that_cannot_be_is_said(tmp_path, address):
+    done = nexadb("serve", "--http", address, tmp_path / "data", check=False)
+    assert done.returncode == 1 and "ADDR:PORT" in done.stderr
 
 
 def test_keys_at_the_shell(daemon):

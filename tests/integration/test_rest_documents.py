@@ -69,8 +69,6 @@ def test_patch(daemon, body, content_type, expected):
 def test_a_patch_of_operators_and_fields_is_refused(daemon):
     insert(daemon, {"_id": 1})
     daemon.refused(400, "invalid_update", "PATCH", "/collections/c/1", {"$inc": {"a": 1}, "b": 2})
-    daemon.refused(415, "unsupported_media_type", "PATCH", "/collections/c/1", [],
-                   Content_Type="application/json-patch+json")
 
 
 def test_delete(daemon):
@@ -157,3 +155,30 @@ def test_concurrent_merges_lose_nothing(daemon):
     for thread in threads:
         thread.join()
     assert read(daemon, "1") == {"_id": 1, "n0": 20, "n1": 20, "n2": 20, "n3": 20}
+
+
+def test_a_json_patch_is_applied_whole_or_not_at_all(daemon):
+    kind = {"Content_Type": "application/json-patch+json"}
+    daemon.ok("POST", "/collections/c", {"_id": 1, "tags": ["a"], "n": 1})
+    daemon.ok("PATCH", "/collections/c/1", [{"op": "test", "path": "/n", "value": 1},
+                                            {"op": "add", "path": "/tags/-", "value": "b"},
+                                            {"op": "move", "from": "/n", "path": "/m"}], **kind)
+    expected = {"_id": 1, "tags": ["a", "b"], "m": 1}
+    assert daemon.ok("GET", "/collections/c/1")["document"] == expected
+    failed = [{"op": "remove", "path": "/tags"}, {"op": "test", "path": "/m", "value": 2}]
+    assert daemon.refused(412, "precondition_failed", "PATCH", "/collections/c/1", failed, **kind)["index"] == 1
+    daemon.refused(400, "invalid_update", "PATCH", "/collections/c/1", {"op": "remove"}, **kind)
+    daemon.refused(400, "invalid_id", "PATCH", "/collections/c/1", [{"op": "replace", "path": "/_id", "value": 2}], **kind)
+    assert daemon.ok("GET", "/collections/c/1")["document"] == expected
+
+
+def test_a_duplicate_is_named_by_its_id(daemon):
+    daemon.ok("POST", "/collections/c", {"_id": "alice"})
+    assert daemon.refused(409, "duplicate_key", "POST", "/collections/c", {"_id": "alice"})["error"] == \
+        'the document with _id "alice" exists already'
+
+
+def test_wrong_parameters_are_told_in_words(daemon):
+    assert "whole number" in daemon.refused(400, "invalid_argument", "GET", "/collections/c?limit=x")["error"]
+    assert "parameter" in daemon.refused(400, "invalid_argument", "GET", "/collections/c?lmit=1")["error"]
+    daemon.refused(400, "invalid_argument", "POST", "/collections/c?durability=maybe", {})
