@@ -57,8 +57,10 @@ enum nx_code crew_start(unsigned threads, struct crew **out, struct nx_err *err)
     for (; crew->count < threads; crew->count++) {
         rc = pthread_create(&crew->threads[crew->count], NULL, work, crew);
         if (rc) {
+            enum nx_code code = nx_fail_errno(err, rc, "worker thread %u", crew->count);
+
             crew_stop(crew);
-            return nx_fail_errno(err, rc, "worker thread %u", crew->count);
+            return code;
         }
     }
     *out = crew;

@@ -275,6 +275,7 @@ static enum nx_code take_update(struct nx_slice text, struct nx_buf *request, st
                                    {"arrayFilters", NX_TYPE_ARRAY, &array_filters}};
     enum nx_code rc = parse(text, false, request, err);
 
+    *out = (struct nx_update){0};
     if (rc == NX_OK)
         rc = take_fields(nx_buf_slice(request), fields, COUNT(fields), err);
     if (rc != NX_OK)

@@ -37,12 +37,11 @@ static uint32_t hash_name(const char *name, size_t len)
 
 static struct path *find_path(struct schema *schema, const char *name, size_t len)
 {
-    struct path **at = &schema->buckets[hash_name(name, len)], *path;
+    struct path **bucket = &schema->buckets[hash_name(name, len)], *path;
 
-    while (*at && (strlen((*at)->name) != len || memcmp((*at)->name, name, len) != 0))
-        at = &(*at)->chain;
-    if (*at)
-        return *at;
+    for (path = *bucket; path; path = path->chain)
+        if (strlen(path->name) == len && memcmp(path->name, name, len) == 0)
+            return path;
     if (schema->count == SCHEMA_MAX_PATHS) {
         schema->truncated = true;
         return NULL;
@@ -56,7 +55,8 @@ static struct path *find_path(struct schema *schema, const char *name, size_t le
         return NULL;
     }
     schema->order[schema->count++] = path;
-    return *at = path;
+    path->chain = *bucket;
+    return *bucket = path;
 }
 
 static void count_type(struct path *path, uint8_t type)

@@ -45,7 +45,8 @@ void fs_log(struct fs *fs, const char *format, ...)
 /* libfuse's own lines have no mount: the last one made gets them. */
 static _Atomic(struct fs *) log_target;
 
-static void log_from_libfuse(enum fuse_log_level level, const char *format, va_list args)
+static NX_PRINTF(2, 0) void log_from_libfuse(enum fuse_log_level level, const char *format,
+                                             va_list args)
 {
     struct fs *fs = atomic_load(&log_target);
     char line[1024];

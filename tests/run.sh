@@ -99,9 +99,10 @@ lint() {
     check "lint: format" sh -c 'git ls-files "*.c" "*.h" | xargs clang-format --dry-run --Werror'
     check "lint: no machine paths" sh -c '! git grep -nE "/(work|farm|root)/|/home/[a-z]" -- . ":!tests/run.sh"'
     check "lint: clang with thread safety, no warnings" lint_clang
-    check "lint: cppcheck" sh -c 'cppcheck -q --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability \
-        --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches \
-        -Icore/include -Icore -I. -j2 core fs daemon'
+    # incorrectLogicOperator: cppcheck 2.10 reads a hexadecimal float such as 0x1p63 as 0
+    check "lint: cppcheck" cppcheck -q --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability \
+        --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=incorrectLogicOperator \
+        -Icore/include -Icore -I. -j2 core fs daemon
 }
 
 lint_clang() {

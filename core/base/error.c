@@ -45,8 +45,8 @@ static const struct {
     {EOPNOTSUPP, NX_EUNSUPPORTED},
 };
 
-static void set_message(struct nx_err *err, enum nx_code code, int sys_errno, const char *format,
-                        va_list args)
+static NX_PRINTF(4, 0) void set_message(struct nx_err *err, enum nx_code code, int sys_errno,
+                                        const char *format, va_list args)
 {
     int n;
 

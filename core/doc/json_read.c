@@ -169,7 +169,7 @@ static bool read_hex4(struct reader *r, uint32_t *out)
 /* Behind "\u"; the escape begins at `from`. */
 static bool read_unicode(struct reader *r, const uint8_t *from)
 {
-    uint32_t code, low;
+    uint32_t code, low = 0;
 
     if (!read_hex4(r, &code))
         return false;

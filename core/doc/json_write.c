@@ -213,8 +213,9 @@ static void write_text_form(struct writer *w, const char *key, const void *text,
 static void put_int(struct writer *w, int64_t v)
 {
     char text[NUMBER_TEXT_BYTES];
+    size_t len = number_write_int64(v, text);
 
-    put(w, text, number_write_int64(v, text));
+    put(w, text, len);
 }
 
 static void write_int_form(struct writer *w, const char *key, int64_t v)

@@ -216,6 +216,7 @@ static enum nx_code n_of(struct call *call, struct value_list *items, size_t *n)
     int32_t wanted;
     enum nx_code rc = call_int32(call, 0, "'n'", &wanted);
 
+    *n = 0;
     if (rc == NX_OK && wanted < 1)
         return call_fail(call, "wants 'n' above 0, not %d", wanted);
     if (rc == NX_OK)

@@ -378,7 +378,7 @@ static enum nx_code call_date_diff(struct call *call, struct nx_value *out)
 {
     const struct time_zone *zone;
     enum date_unit unit;
-    int64_t from, to;
+    int64_t from = 0, to = 0;
     int week_start;
     enum nx_code rc = expr_date_ms(call->expr, &call->args[0], &from, call->err);
 
@@ -399,8 +399,8 @@ static enum nx_code call_date_diff(struct call *call, struct nx_value *out)
 static enum nx_code call_date_trunc(struct call *call, struct nx_value *out)
 {
     const struct time_zone *zone;
-    enum date_unit unit;
-    int64_t ms, size = 1;
+    enum date_unit unit = 0;
+    int64_t ms = 0, size = 1;
     int week_start;
     enum nx_code rc = expr_date_ms(call->expr, &call->args[0], &ms, call->err);
 

@@ -160,10 +160,11 @@ static enum nx_code run_with_scope(const struct filter *filter, const struct nx_
                            .current = NX_MISSING,
                            .metadata = NX_MISSING};
     unsigned slots = filter->own_vars ? expr_vars_slots(filter->own_vars) : 0;
+    struct expr_env *outer = match->env;
     enum nx_code rc;
 
-    if (match->env)
-        env = *match->env;
+    if (outer)
+        env = *outer;
     if (filter->own_vars) {
         env.vars = arena_alloc(env.arena, (slots + 1) * sizeof *env.vars);
         if (!env.vars)
@@ -173,6 +174,7 @@ static enum nx_code run_with_scope(const struct filter *filter, const struct nx_
     }
     match->env = &env;
     rc = run(filter, subject, match, out);
+    match->env = outer;
     arena_fini(&arena);
     return rc;
 }

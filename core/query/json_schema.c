@@ -71,6 +71,7 @@ static enum nx_code add_member(struct parse *parse, struct rule *out, struct nx_
 {
     struct member *members = realloc(out->members, (out->member_count + 1) * sizeof *members);
 
+    *member = NULL;
     if (!members)
         return nx_fail_nomem(parse->err);
     out->members = members;

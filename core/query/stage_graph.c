@@ -184,17 +184,17 @@ static enum nx_code search_all(struct graph_stage *stage, struct nx_value *out, 
 {
     struct acc_spec spec = {.n = 1};
     struct search search = {.depth = 0};
-    struct nx_value start;
+    struct nx_value start = NX_MISSING;
     enum nx_code rc = expr_eval(stage->start, &stage->stage.env, &start, err);
 
+    if (start.type == NX_TYPE_MISSING)
+        start.type = NX_TYPE_NULL;
     spec.class = acc_class_find("$addToSet", strlen("$addToSet"));
     acc_init(&search.seen, &spec);
     if (rc == NX_OK && start.type == NX_TYPE_ARRAY)
         rc = value_list_extend(&search.next, &stage->stage.arena, &start, err);
     else if (rc == NX_OK)
-        rc = value_list_push(
-            &search.next, &stage->stage.arena,
-            start.type == NX_TYPE_MISSING ? &(struct nx_value){.type = NX_TYPE_NULL} : &start, err);
+        rc = value_list_push(&search.next, &stage->stage.arena, &start, err);
     while (rc == NX_OK && search.next.len && search.depth <= stage->max_depth)
         rc = one_round(stage, &search, err);
     acc_fini(&search.seen);

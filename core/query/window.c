@@ -200,7 +200,7 @@ static enum nx_code range_limit(const struct window *window, const struct window
 static enum nx_code range_rows(const struct window *window, struct window_rows *rows, size_t i,
                                size_t *from, size_t *to, struct nx_err *err)
 {
-    double value, low, high, other;
+    double value, low = 0, high = 0, other;
     bool is_date, other_date;
     enum nx_code rc = window_order_value(rows, i, &value, &is_date, err);
 

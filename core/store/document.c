@@ -150,7 +150,7 @@ static enum nx_code text_found(void *arg, struct nx_db *db, const struct nx_snap
 enum nx_code nx_document_text(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                               struct nx_buf *text, struct nx_attr *attr, struct nx_err *err)
 {
-    struct nx_attr unused;
+    struct nx_attr unused = {0};
     struct text_of want = {.ino = ino, .text = text, .attr = attr ? attr : &unused};
 
     return find(db, snapshot, ino, text_found, &want, err);

@@ -41,7 +41,7 @@ static void put_difference(struct writer *w, int64_t v, int64_t base)
 {
     uint64_t d = (uint64_t)v - (uint64_t)base;
 
-    put_number(w, d << 1 ^ (uint64_t)((int64_t)d >> 63));
+    put_number(w, d << 1 ^ (0 - (d >> 63)));
 }
 
 static void put_mode(struct writer *w, uint32_t mode)

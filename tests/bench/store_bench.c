@@ -13,7 +13,7 @@
 #define LIST_COUNT 1000u
 
 static struct nx_db *db;
-static struct nx_err err = NX_ERR_INIT;
+static struct nx_err err = {.index = -1};
 
 static void need(enum nx_code rc)
 {
@@ -47,8 +47,8 @@ static size_t make_text(char *text, size_t size, uint64_t i)
                  (unsigned long long)i, (int)(i % 90), (double)i / 7, (int)(i % 99999),
                  i % 2 ? "true" : "false");
 
-    while (n < 398)
-        text[n++] = (char)('a' + (i + (uint64_t)n) % 26);
+    for (; n < 398; n++)
+        text[n] = (char)('a' + (i + (uint64_t)n) % 26);
     text[n++] = '"';
     text[n++] = '}';
     return (size_t)n;
