@@ -15,8 +15,8 @@ struct arena {
     struct arena_block *blocks; /* owned, newest first */
     uint8_t *at;
     uint8_t *end;
-    size_t used_bytes;  /* handed out since the last reset */
-    size_t held_bytes;  /* taken from malloc */
+    size_t used_bytes; /* handed out since the last reset */
+    size_t held_bytes; /* taken from malloc */
 };
 
 #define ARENA_INIT ((struct arena){0})

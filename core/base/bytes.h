@@ -1,4 +1,5 @@
-/* bytes.h - little- and big-endian integers and varints in byte strings; never a struct laid over bytes. */
+/* bytes.h - little- and big-endian integers and varints in byte strings; never a struct laid over
+ * bytes. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 

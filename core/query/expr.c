@@ -196,8 +196,8 @@ enum nx_code expr_eval(const struct expr *expr, struct expr_env *env, struct nx_
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static NX_PRINTF(4, 0) enum nx_code fail_v(const char *name, enum nx_code code,
-                                           struct nx_err *err, const char *format, va_list args)
+static NX_PRINTF(4, 0) enum nx_code fail_v(const char *name, enum nx_code code, struct nx_err *err,
+                                           const char *format, va_list args)
 {
     char text[sizeof err->message - 64];
 
