@@ -2,8 +2,8 @@
  * cache.c - sixteen shards, each a hash table and two rings under a lock.
  *
  * The main ring is swept as a clock: a hit gives a block up to three more rounds. A long scan's
- * blocks come into the probation ring, first in first out and an eighth of the shard at most; one
- * that a point read finds there moves to the main ring.
+ * blocks come into the probation ring, first in first out: they may fill what is free, and once
+ * nothing is, an eighth of the shard; one that a point read finds there moves to the main ring.
  */
 #include "storage/cache.h"
 
@@ -162,7 +162,8 @@ static void evict(struct shard *shard, struct cell *cell)
 
 static void make_room(struct shard *shard)
 {
-    while (shard->probation.bytes > shard->limit_bytes / PROBATION_PART)
+    while (shard->keep.bytes + shard->probation.bytes > shard->limit_bytes &&
+           shard->probation.bytes > shard->limit_bytes / PROBATION_PART)
         evict(shard, shard->probation.hand);
     while (shard->keep.bytes + shard->probation.bytes > shard->limit_bytes && shard->keep.hand) {
         struct cell *cell = shard->keep.hand;

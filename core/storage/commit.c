@@ -207,6 +207,8 @@ static void commit_queued(struct nx_engine *engine) NX_REQUIRES(engine->commit_m
             first = next;
         }
     }
+    if (wal_asks_to_prepare(engine->wal))
+        engine_wake_sync(engine);
 }
 
 static void push(struct nx_engine *engine, struct commit_request *request)

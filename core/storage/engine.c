@@ -158,6 +158,7 @@ static void init(struct nx_engine *engine, const struct nx_engine_options *optio
     engine->options = *options;
     engine->io = options->io ? options->io : nx_io_posix();
     engine->background = NX_ERR_INIT;
+    engine->round_error = NX_ERR_INIT;
     engine->sync_last = &engine->sync_waiters;
     nx_mutex_init(&engine->commit_mu, NX_RANK_ENGINE_COMMIT);
     nx_mutex_init(&engine->sync_mu, NX_RANK_ENGINE_SYNC);
@@ -165,6 +166,8 @@ static void init(struct nx_engine *engine, const struct nx_engine_options *optio
     nx_mutex_init(&engine->manifest_mu, NX_RANK_ENGINE_MANIFEST);
     nx_mutex_init(&engine->compact_mu, NX_RANK_ENGINE_COMPACT);
     nx_cond_init(&engine->sync_wake);
+    nx_cond_init(&engine->round_over[0]);
+    nx_cond_init(&engine->round_over[1]);
     nx_cond_init(&engine->flush_wake);
     nx_cond_init(&engine->compact_wake);
     nx_cond_init(&engine->state_changed);
@@ -238,6 +241,8 @@ static void engine_free(struct nx_engine *engine)
     nx_cond_fini(&engine->state_changed);
     nx_cond_fini(&engine->compact_wake);
     nx_cond_fini(&engine->flush_wake);
+    nx_cond_fini(&engine->round_over[1]);
+    nx_cond_fini(&engine->round_over[0]);
     nx_cond_fini(&engine->sync_wake);
     nx_mutex_fini(&engine->compact_mu);
     nx_mutex_fini(&engine->manifest_mu);

@@ -2,7 +2,7 @@
  * engine.h - the inside of struct nx_engine, for the files that implement it.
  *
  *     commit.c      batches -> log -> memtable -> visible            (commit lock)
- *     sync.c        log -> disk, and the acknowledgements            (sync thread)
+ *     sync.c        log -> disk, and the acknowledgements            (who waits, sync thread)
  *     flush.c       memtables -> tables of level 0                   (flush thread)
  *     compaction.c  tables -> tables                                 (compaction thread)
  *     view.c get.c  what a read sees                                 (any thread)
@@ -37,10 +37,9 @@ struct nx_snapshot {
 
 struct commit_request;
 
-/* Someone who waits for the disk or for room. */
+/* Someone to be told, of the disk or of room. */
 struct waiter {
     struct waiter *next;
-    uint64_t position; /* of the log */
     nx_commit_fn done;
     void *arg;
 };
@@ -69,7 +68,12 @@ struct nx_engine {
 
     struct nx_mutex sync_mu;
     struct nx_cond sync_wake;
+    struct nx_cond round_over[2];             /* by the number waited for: odd and even ones */
+    uint64_t round_begun, round_ended;        /* guarded by sync_mu; numbers of syncs of the log */
+    bool round_runs;                          /* guarded by sync_mu */
+    struct nx_err round_error;                /* guarded by sync_mu; of the last that ended */
     struct waiter *sync_waiters, **sync_last; /* guarded by sync_mu; oldest first */
+    bool sync_is_due;                         /* guarded by sync_mu */
     bool sync_stop;                           /* guarded by sync_mu */
     struct nx_thread *sync_thread;
 
@@ -113,6 +117,8 @@ void engine_wake_room(struct nx_engine *engine);
 /* --- sync.c ----------------------------------------------------------------------------------- */
 
 void engine_sync_thread(void *arg);
+/* Have it do a round, and prepare the log's next segment, now rather than later. */
+void engine_wake_sync(struct nx_engine *engine);
 
 /* --- flush.c ---------------------------------------------------------------------------------- */
 

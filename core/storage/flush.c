@@ -173,7 +173,7 @@ enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
     enum nx_code rc;
 
     nx_mutex_lock(&engine->commit_mu);
-    rc = wal_leave_failed(engine->wal, err);
+    rc = wal_leave_used(engine->wal, err);
     position = wal_end(engine->wal);
     sequence = engine->sequence;
     if (rc == NX_OK)
@@ -181,9 +181,9 @@ enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
     nx_mutex_unlock(&engine->commit_mu);
     if (rc == NX_OK)
         rc = await_flush(engine, sequence, err);
-    /* All is in tables; but a lost segment must go even when there was nothing to flush. When it
+    /* All is in tables; but a segment must go even when there was nothing to flush. When a lost one
      * cannot, the next sync flushes again. */
-    if (rc == NX_OK && wal_needs_flush(engine->wal))
+    if (rc == NX_OK && wal_starts_before(engine->wal, position))
         engine_install_log(engine, position, NULL);
     return rc;
 }

@@ -87,6 +87,15 @@ enum frame_state frame_parse(const uint8_t header[FRAME_HEADER_BYTES], struct fr
     return FRAME_OK;
 }
 
+size_t frame_find(const uint8_t *bytes, size_t len)
+{
+    size_t at = 0;
+
+    while (at + FRAME_HEADER_BYTES <= len && get_u32le(bytes + at + AT_MAGIC) != FRAME_MAGIC)
+        at += 8;
+    return at + FRAME_HEADER_BYTES <= len ? at : len;
+}
+
 bool frame_is_whole(const uint8_t *buffer, const struct frame *frame, uint64_t seed)
 {
     return hash_of(buffer, frame->length, seed) == frame->hash;

@@ -50,6 +50,9 @@ static inline uint64_t frame_bytes(uint32_t length)
 void frame_seal(uint8_t *buffer, struct frame *frame, uint64_t seed);
 /* The header alone: fields that cannot be right are FRAME_BAD. */
 enum frame_state frame_parse(const uint8_t header[FRAME_HEADER_BYTES], struct frame *out);
+/* The first place in `bytes`, in steps of 8, where a frame's header may stand; `len` when none can
+ * begin in them. Most of a preallocated file is zeros: this is how a search passes over them. */
+size_t frame_find(const uint8_t *bytes, size_t len);
 /* Header and payload together: is the hash right? */
 bool frame_is_whole(const uint8_t *buffer, const struct frame *frame, uint64_t seed);
 

@@ -14,11 +14,12 @@
 #include "base/lock.h"
 #include "storage/wal_segment.h"
 
-enum { BUFFER_KEPT_BYTES = 1 << 20 };
+enum { BUFFER_KEPT_BYTES = 1 << 20, PAGE_BYTES = 4096, STEPS = 16 };
 
 struct segment {
     struct wal_segment_info info; /* end_offset: guarded by wal->mu, set when it is left */
-    uint64_t capacity;
+    uint64_t capacity;            /* it is left rather than grow past this */
+    uint64_t allocated;   /* guarded by wal->mu, changed by the appending thread; reserved so far */
     struct nx_file *file; /* owned; NULL once it needs no sync any more */
     bool is_lost;         /* guarded by wal->mu; a datasync failed */
     bool is_left;         /* guarded by wal->mu; nothing is appended any more */
@@ -38,6 +39,7 @@ struct wal {
     uint64_t hash;     /* of the last frame */
     uint64_t sequence; /* of the last change */
     uint64_t seed;
+    bool has_asked; /* for the segment after this one */
     struct nx_buf buffer;
 
     _Atomic bool must_switch;  /* a write or sync of the current segment failed */
@@ -92,7 +94,20 @@ static void remove_file(struct wal *wal, uint64_t number)
         wal->io->ops->remove(wal->io, (const char *)path.data, NULL); /* or at the next open */
 }
 
-/* The name is durable and the space reserved before the first byte is written. */
+/* Where the space reserved next should end. Steps of a sixteenth: few enough to cost nothing, and
+ * a log that holds little takes little of the disk. */
+static uint64_t allocation_for(const struct wal *wal, const struct segment *segment, uint64_t end)
+{
+    uint64_t size = end + wal->segment_bytes / STEPS;
+
+    size -= size % PAGE_BYTES;
+    if (size < end)
+        size = end;
+    return size < segment->capacity ? size : segment->capacity;
+}
+
+/* The name is durable, and the space of the first step reserved, before the first byte is
+ * written. */
 static enum nx_code create_file(struct wal *wal, struct segment *segment, struct nx_err *err)
 {
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
@@ -107,7 +122,8 @@ static enum nx_code create_file(struct wal *wal, struct segment *segment, struct
                                NX_OPEN_WRITE | NX_OPEN_CREATE | NX_OPEN_TRUNC, &segment->file, err);
     if (rc != NX_OK)
         return rc;
-    rc = segment->file->ops->allocate(segment->file, segment->capacity, err);
+    segment->allocated = allocation_for(wal, segment, WAL_HEADER_BYTES);
+    rc = segment->file->ops->allocate(segment->file, segment->allocated, err);
     if (rc == NX_OK)
         rc = wal->io->ops->sync_dir(wal->io, wal->dir, err);
     if (rc != NX_OK)
@@ -242,6 +258,7 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
         return rc;
     }
     wal->current = segment;
+    wal->has_asked = false;
     wal->offset = WAL_HEADER_BYTES;
     wal->seed = frame_seed(wal->uuid, segment->info.number, WAL_SEED_KIND);
     /* Release: a sync that reads this end finds the segment in the list. */
@@ -249,9 +266,18 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
     return NX_OK;
 }
 
-enum nx_code wal_leave_failed(struct wal *wal, struct nx_err *err)
+enum nx_code wal_leave_used(struct wal *wal, struct nx_err *err)
 {
-    return atomic_load(&wal->must_switch) ? switch_segment(wal, 0, err) : NX_OK;
+    bool is_used = wal->offset > WAL_HEADER_BYTES + wal->segment_bytes / STEPS;
+
+    return is_used || atomic_load(&wal->must_switch) ? switch_segment(wal, 0, err) : NX_OK;
+}
+
+bool wal_asks_to_prepare(struct wal *wal)
+{
+    if (wal->has_asked || wal->offset <= wal->segment_bytes / 2)
+        return false;
+    return wal->has_asked = true;
 }
 
 void wal_prepare(struct wal *wal)
@@ -288,6 +314,24 @@ static enum nx_code fill_buffer(struct wal *wal, const struct nx_slice *parts, s
     return NX_OK;
 }
 
+/* Reserve what the next frame needs, and some more. */
+static enum nx_code reserve(struct wal *wal, uint64_t need, struct nx_err *err)
+{
+    struct segment *segment = wal->current;
+    uint64_t end = wal->offset + need, size = allocation_for(wal, segment, end);
+    enum nx_code rc;
+
+    if (end <= segment->allocated)
+        return NX_OK;
+    rc = segment->file->ops->allocate(segment->file, size, err);
+    if (rc != NX_OK)
+        return rc;
+    nx_mutex_lock(&wal->mu);
+    segment->allocated = size;
+    nx_mutex_unlock(&wal->mu);
+    return NX_OK;
+}
+
 static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx_slice *parts,
                            size_t part_count, struct nx_err *err)
 {
@@ -303,8 +347,10 @@ static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx
     frame->durable = wal_durable(wal);
     frame->previous = wal->hash;
     frame_seal(wal->buffer.data, frame, wal->seed);
-    rc = wal->current->file->ops->pwrite(wal->current->file, wal->offset, wal->buffer.data,
-                                         (size_t)need, err);
+    rc = reserve(wal, need, err);
+    if (rc == NX_OK)
+        rc = wal->current->file->ops->pwrite(wal->current->file, wal->offset, wal->buffer.data,
+                                             (size_t)need, err);
     if (rc != NX_OK) {
         atomic_store(&wal->must_switch, true); /* what is there now is anybody's guess */
         return rc;
@@ -446,6 +492,16 @@ uint64_t wal_first_number(struct wal *wal)
     return number;
 }
 
+bool wal_starts_before(struct wal *wal, uint64_t position)
+{
+    bool does;
+
+    nx_mutex_lock(&wal->mu);
+    does = wal->count > 1 && wal->segments[1]->info.base <= position;
+    nx_mutex_unlock(&wal->mu);
+    return does;
+}
+
 uint64_t wal_first_needed(struct wal *wal, uint64_t position)
 {
     uint64_t number;
@@ -491,7 +547,7 @@ uint64_t wal_bytes(struct wal *wal)
 
     nx_mutex_lock(&wal->mu);
     for (size_t i = 0; i < wal->count; i++)
-        bytes += wal->segments[i]->capacity;
+        bytes += wal->segments[i]->allocated;
     nx_mutex_unlock(&wal->mu);
     return bytes;
 }
@@ -510,7 +566,7 @@ static enum nx_code adopt_tail(struct wal *wal, const struct wal_tail *tail, str
         if (!segment)
             return nx_fail_nomem(err);
         segment->info = tail->segments[i];
-        segment->capacity = segment->info.end_offset;
+        segment->capacity = segment->allocated = segment->info.end_offset;
         segment->refs = 1;
         segment->is_left = true;
         segment->has_header = tail->closed;

@@ -10,9 +10,9 @@
  *                  +-- a failed datasync: the segment is lost; nothing more becomes durable while
  *                                         it is part of the log (wal_needs_flush)
  *
- * Threads:  wal_append, wal_leave_failed and wal_close by one thread at a time (the commit lock
- * says which); everything else from any thread. Errors:   NX_EIO, NX_ENOSPC, NX_ENOMEM: nothing was
- * appended and the log can be used on. Format:   FORMAT.md, "Log segment".
+ * Threads:  wal_append, wal_leave_used, wal_asks_to_prepare and wal_close by one thread at a time
+ * (the commit lock says which); everything else from any thread. Errors:   NX_EIO, NX_ENOSPC,
+ * NX_ENOMEM: nothing was appended and the log can be used on. Format:   FORMAT.md, "Log segment".
  */
 #ifndef STORAGE_WAL_H
 #define STORAGE_WAL_H
@@ -78,11 +78,14 @@ enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
 /* One frame of `parts`, in one write. */
 enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
                         const struct nx_slice *parts, size_t part_count, struct nx_err *err);
-/* Go on in a new segment if writing or syncing the current one failed. */
-enum nx_code wal_leave_failed(struct wal *wal, struct nx_err *err);
+/* Go on in a new segment if writing or syncing the current one failed, or if it holds more than a
+ * little: once its changes are in tables it can be removed. */
+enum nx_code wal_leave_used(struct wal *wal, struct nx_err *err);
 /* Make what was appended durable. While wal_needs_flush that cannot be: the caller must write the
  * changes elsewhere and remove the lost segments with wal_remove_before. */
 enum nx_code wal_sync(struct wal *wal, struct nx_err *err);
+/* True once a segment, when half of it is used: somebody should call wal_prepare soon. */
+bool wal_asks_to_prepare(struct wal *wal);
 /* Create the next segment ahead of need. A failure shows when the segment is needed. */
 void wal_prepare(struct wal *wal);
 /* A segment of the log is lost. */
@@ -90,6 +93,7 @@ bool wal_needs_flush(const struct wal *wal);
 
 uint64_t wal_end(const struct wal *wal); /* position behind the last append */
 uint64_t wal_durable(const struct wal *wal);
+bool wal_starts_before(struct wal *wal, uint64_t position); /* by a whole segment */
 uint64_t wal_first_number(struct wal *wal);
 /* Where the log may start when what lies before `position` is not needed: never at a segment whose
  * header may not be on disk, as the next open must find it (I10). */

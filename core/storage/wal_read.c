@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "storage/wal_segment.h"
 
-enum { WINDOW_BYTES = 1 << 20 };
+enum { WINDOW_BYTES = 1 << 20, SEARCH_BYTES = 64 << 10 };
 
 struct segment_file {
     uint64_t number;
@@ -200,6 +200,28 @@ static enum nx_code probe(struct window *window, uint64_t number, uint64_t offse
     return rc;
 }
 
+/* Bring *offset to the next place where a frame may begin, or near the end of the file. */
+static enum nx_code find_candidate(struct window *window, uint64_t *offset, struct nx_err *err)
+{
+    while (*offset + FRAME_HEADER_BYTES <= window->file_bytes) {
+        uint64_t left = window->file_bytes - *offset;
+        size_t len = left < SEARCH_BYTES ? (size_t)left : SEARCH_BYTES, at;
+        const uint8_t *bytes;
+        enum nx_code rc = window_at(window, *offset, len, &bytes, err);
+
+        if (rc != NX_OK)
+            return rc;
+        at = bytes ? frame_find(bytes, len) : len;
+        if (at < len) {
+            *offset += at;
+            return NX_OK;
+        }
+        /* One may begin in the last bytes and go on behind them. */
+        *offset += len < SEARCH_BYTES ? len : len - FRAME_HEADER_BYTES;
+    }
+    return NX_OK;
+}
+
 static enum nx_code search_segment(struct replay *replay, uint64_t number, uint64_t offset,
                                    uint64_t *claim, struct nx_err *err)
 {
@@ -207,6 +229,8 @@ static enum nx_code search_segment(struct replay *replay, uint64_t number, uint6
     struct window window = {0};
     enum nx_code rc = window_open(replay, number, &window, err);
 
+    if (rc == NX_OK)
+        rc = find_candidate(&window, &offset, err);
     while (rc == NX_OK && offset + FRAME_HEADER_BYTES <= window.file_bytes) {
         struct frame frame;
         bool is_frame;
@@ -215,6 +239,8 @@ static enum nx_code search_segment(struct replay *replay, uint64_t number, uint6
         if (rc == NX_OK && is_frame && frame.durable > *claim)
             *claim = frame.durable;
         offset += rc == NX_OK && is_frame ? frame_bytes(frame.length) : 8;
+        if (rc == NX_OK)
+            rc = find_candidate(&window, &offset, err);
     }
     window_close(&window);
     return rc;

@@ -1,4 +1,5 @@
 /* engine_test.c - what the engine promises, on every file layer. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,77 @@ static void compaction_gives_space_back(void **state)
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
+
+static void a_flush_lets_the_log_go(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats stats;
+
+    f->options.wal_segment_bytes = 1 << 20;
+    f->options.memtable_bytes = 1 << 20;
+    engine_open(f);
+    fill(f, 0, 2000, "log");
+    nx_engine_get_stats(f->engine, &stats);
+    assert_true(stats.wal_bytes > 200 << 10);
+    engine_flush(f);
+    nx_engine_get_stats(f->engine, &stats);
+    assert_true(stats.wal_bytes <= 128 << 10); /* a new segment's first step */
+    assert_filled(f, 0, 2000, "log");
+    engine_reopen(f);
+    assert_filled(f, 0, 2000, "log");
+}
+
+enum { SYNC_THREADS = 4, SYNC_COMMITS = 40 };
+
+static void *commit_synced(void *arg)
+{
+    struct nx_engine *engine = arg;
+    struct nx_batch *batch;
+    void *failed = engine;
+
+    if (nx_batch_new(&batch) != NX_OK)
+        return failed;
+    for (int i = 0; i < SYNC_COMMITS; i++) {
+        char key[40];
+
+        nx_batch_clear(batch);
+        snprintf(key, sizeof key, "%lx-%d", (unsigned long)pthread_self(), i);
+        nx_batch_put(batch, nx_slice_str(key), nx_slice_str("v"));
+        if (nx_engine_commit(engine, batch, NX_SYNC, NULL) != NX_OK)
+            goto done;
+    }
+    failed = NULL;
+done:
+    nx_batch_free(batch);
+    return failed;
+}
+
+static void threads_that_sync_at_once_all_keep_their_commits(void **state)
+{
+    struct engine_fixture *f = *state;
+    pthread_t threads[SYNC_THREADS];
+    struct nx_range all = {0};
+    struct nx_iter *iter;
+    int keys = 0;
+
+    f->options.sync_interval_ms = 60000; /* no help from the thread */
+    engine_open(f);
+    for (int i = 0; i < SYNC_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_synced, f->engine), 0);
+    for (int i = 0; i < SYNC_THREADS; i++) {
+        void *failed;
+
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    engine_power_loss(f, 5);
+    engine_open(f);
+    assert_int_equal(nx_iter_open(f->engine, &all, &iter, NULL), NX_OK);
+    for (bool more = nx_iter_first(iter); more; more = nx_iter_next(iter))
+        keys++;
+    nx_iter_close(iter);
+    assert_int_equal(keys, SYNC_THREADS * SYNC_COMMITS);
+}
 
 static void a_reopened_engine_has_everything(void **state)
 {
@@ -506,6 +578,8 @@ int main(void)
         ON_ALL(deleted_ranges_hide_what_is_older_only),
         ON_ALL(many_flushes_and_compactions_lose_nothing),
         ON_ALL(compaction_gives_space_back),
+        ON_ALL(a_flush_lets_the_log_go),
+        ON_SIM(threads_that_sync_at_once_all_keep_their_commits),
         ON_ALL(a_reopened_engine_has_everything),
         ON_ALL(an_absent_database_is_not_made_unasked),
         ON_SIM(an_option_out_of_range_is_named),

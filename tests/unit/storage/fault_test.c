@@ -218,7 +218,7 @@ static void a_full_disk_leaves_a_readable_engine_that_resumes(void **state)
     int written = 0;
 
     engine_open(f);
-    io_sim_set_space(f->sim, 400 << 10);
+    io_sim_set_space(f->sim, 200 << 10);
     for (; written < 2000; written++) {
         name_of(written % PUTS, key, value);
         snprintf(key, sizeof key, "k%05d", written);

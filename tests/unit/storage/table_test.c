@@ -139,6 +139,42 @@ static void a_lookup_of_an_absent_key_mostly_reads_nothing(void **state)
     end(&f);
 }
 
+/* Blocks a point read of each of `count` keys finds in the cache after a long scan of them all. */
+static uint64_t hits_after_a_scan(unsigned count, size_t value_len)
+{
+    struct fixture f;
+    struct cache_stats before, after;
+    struct source *s;
+    char key[32], value[1024];
+
+    begin(&f, &small_blocks);
+    memset(value, 'v', sizeof value);
+    value[value_len] = 0;
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "%08u", i);
+        put_at(&f, key, value, 1);
+    }
+    finish(&f);
+    assert_int_equal(table_source(f.table, SEQUENCE_MAX, CACHE_PASS, &s, NULL), NX_OK);
+    for (s->ops->first(s); s->valid; s->ops->next(s)) {
+    }
+    source_close(s);
+    cache_get_stats(f.cache, &before);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "%08u", i);
+        assert_non_null(get_at(&f, key, SEQUENCE_MAX));
+    }
+    cache_get_stats(f.cache, &after);
+    end(&f);
+    return after.hits - before.hits;
+}
+
+static void a_scan_fills_an_empty_cache(void **state)
+{
+    (void)state;
+    assert_int_equal(hits_after_a_scan(500, 1000), 500); /* half of the cache */
+}
+
 static void versions_that_cross_blocks_are_found_by_their_sequence(void **state)
 {
     struct fixture f;
@@ -501,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_is_found),
         cmocka_unit_test(a_lookup_of_an_absent_key_mostly_reads_nothing),
+        cmocka_unit_test(a_scan_fills_an_empty_cache),
         cmocka_unit_test(versions_that_cross_blocks_are_found_by_their_sequence),
         cmocka_unit_test(a_cursor_shows_one_visible_version_a_key_both_ways),
         cmocka_unit_test(a_cursor_of_all_shows_every_version),
