@@ -4,7 +4,6 @@
  */
 #include "base/arena.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +49,10 @@ void *arena_alloc(struct arena *arena, size_t len)
     if (len > SIZE_MAX / 2)
         return NULL;
     len = (len + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (arena->max_bytes && (len > arena->max_bytes || arena->used_bytes > arena->max_bytes - len)) {
+        arena->refused = true;
+        return NULL;
+    }
     if (len > (size_t)(arena->end - arena->at) || !arena->blocks)
         if (!add_block(arena, len))
             return NULL;
@@ -73,6 +76,7 @@ void arena_reset(struct arena *arena)
     struct arena_block *largest = arena->blocks;
     struct arena_block *block = arena->blocks;
 
+    arena->refused = false;
     if (!block)
         return;
     for (; block; block = block->next)

@@ -204,6 +204,37 @@ size_t bson_value_view(uint8_t type, const uint8_t *p, size_t avail, struct nx_v
     return measure(p, avail, out);
 }
 
+/* How many bytes a value takes: a number of its own, or more than its length says. */
+static const struct extent {
+    uint8_t bytes;
+    bool has_length; /* `bytes` more than the length in front */
+} extents[256] = {
+    [NX_TYPE_DOUBLE] = {8, false},      [NX_TYPE_STRING] = {4, true},
+    [NX_TYPE_DOCUMENT] = {0, true},     [NX_TYPE_ARRAY] = {0, true},
+    [NX_TYPE_BINARY] = {5, true},       [NX_TYPE_OBJECTID] = {12, false},
+    [NX_TYPE_BOOL] = {1, false},        [NX_TYPE_DATE] = {8, false},
+    [NX_TYPE_CODE] = {4, true},         [NX_TYPE_SYMBOL] = {4, true},
+    [NX_TYPE_CODEWSCOPE] = {0, true},   [NX_TYPE_INT32] = {4, false},
+    [NX_TYPE_TIMESTAMP] = {8, false},   [NX_TYPE_INT64] = {8, false},
+    [NX_TYPE_DECIMAL128] = {16, false},
+};
+
+size_t bson_value_skip(uint8_t type, const uint8_t *p, size_t avail)
+{
+    const struct extent *extent = &extents[type];
+    size_t len = extent->bytes;
+    struct nx_value value;
+
+    if (extent->has_length) {
+        if (avail < 4)
+            return BSON_BAD;
+        len += get_u32le(p);
+    } else if (len == 0) { /* nothing, or two texts */
+        return bson_value_view(type, p, avail, &value);
+    }
+    return len <= avail ? len : BSON_BAD;
+}
+
 void bson_codewscope_parts(const struct nx_value *value, struct nx_slice *code,
                            struct nx_slice *scope)
 {

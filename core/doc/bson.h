@@ -24,6 +24,9 @@ bool bson_type_known(uint8_t type);
  */
 size_t bson_value_view(uint8_t type, const uint8_t *p, size_t avail, struct nx_value *out);
 
+/* The same length, for walking past a value: only that it ends within `avail` is looked at. */
+size_t bson_value_skip(uint8_t type, const uint8_t *p, size_t avail);
+
 /* The parts of a CODEWSCOPE payload that bson_value_view accepted. */
 void bson_codewscope_parts(const struct nx_value *value, struct nx_slice *code,
                            struct nx_slice *scope);

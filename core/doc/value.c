@@ -26,6 +26,23 @@ void nx_doc_iter_init(struct nx_doc_iter *iter, struct nx_slice doc)
     iter->end = doc.data + len - 1; /* its NUL */
 }
 
+/* The first NUL of [p, end), or NULL: eight bytes at a time, as most keys are short. */
+static const uint8_t *find_nul(const uint8_t *p, const uint8_t *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t word = get_u64le(p);
+        uint64_t nuls =
+            (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
+
+        if (nuls)
+            return p + __builtin_ctzll(nuls) / 8;
+    }
+    for (; p < end; p++)
+        if (*p == 0)
+            return p;
+    return NULL;
+}
+
 bool nx_doc_iter_next(struct nx_doc_iter *iter)
 {
     const uint8_t *at = iter->at, *key_end;
@@ -33,7 +50,7 @@ bool nx_doc_iter_next(struct nx_doc_iter *iter)
 
     if (iter->end - at < 2)
         return false;
-    key_end = memchr(at + 1, 0, (size_t)(iter->end - at) - 1);
+    key_end = find_nul(at + 1, iter->end);
     if (!key_end)
         return false;
     n = bson_value_view(*at, key_end + 1, (size_t)(iter->end - key_end) - 1, &iter->value);
@@ -48,11 +65,24 @@ bool nx_doc_iter_next(struct nx_doc_iter *iter)
 struct nx_value nx_doc_get(struct nx_slice doc, const char *key, size_t key_len)
 {
     struct nx_doc_iter iter;
+    struct nx_value value;
 
     nx_doc_iter_init(&iter, doc);
-    while (nx_doc_iter_next(&iter))
-        if (iter.key_len == key_len && memcmp(iter.key, key, key_len) == 0)
-            return iter.value;
+    while (iter.end - iter.at >= 2) {
+        const uint8_t *name = iter.at + 1, *name_end = find_nul(name, iter.end);
+        size_t avail, n;
+
+        if (!name_end)
+            break;
+        avail = (size_t)(iter.end - name_end) - 1;
+        if ((size_t)(name_end - name) == key_len && memcmp(name, key, key_len) == 0)
+            return bson_value_view(*iter.at, name_end + 1, avail, &value) == BSON_BAD ? NX_MISSING
+                                                                                      : value;
+        n = bson_value_skip(*iter.at, name_end + 1, avail);
+        if (n == BSON_BAD)
+            break;
+        iter.at = name_end + 1 + n;
+    }
     return NX_MISSING;
 }
 
