@@ -49,7 +49,8 @@ void *arena_alloc(struct arena *arena, size_t len)
     if (len > SIZE_MAX / 2)
         return NULL;
     len = (len + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (arena->max_bytes && (len > arena->max_bytes || arena->used_bytes > arena->max_bytes - len)) {
+    if (arena->max_bytes &&
+        (len > arena->max_bytes || arena->used_bytes > arena->max_bytes - len)) {
         arena->refused = true;
         return NULL;
     }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "query/budget.h"
 #include "query/expr_op.h"
 #include "query/operators.h"
 
@@ -176,21 +177,45 @@ expr_eval_fn expr_strict_eval(void)
     return eval_strict;
 }
 
+struct expr_env expr_env_for(struct budget *budget, struct arena *arena)
+{
+    arena->max_bytes = budget->limits.memory_bytes;
+    return (struct expr_env){.root = nx_doc_empty,
+                             .current = NX_MISSING,
+                             .arena = arena,
+                             .now = &budget->now,
+                             .metadata = NX_MISSING,
+                             .io = budget->io,
+                             .budget = budget};
+}
+
+enum nx_code expr_tick(const struct expr_env *env, struct nx_err *err)
+{
+    return env->budget ? budget_tick(env->budget, err) : NX_OK;
+}
+
+static enum nx_code eval_in_scope(const struct expr *expr, struct expr_env *env,
+                                  struct nx_value *out, struct nx_err *err)
+{
+    if (expr->own_slots) {
+        env->vars = arena_alloc(env->arena, expr->own_slots * sizeof *env->vars);
+        if (!env->vars)
+            return nx_fail_nomem(err);
+    }
+    return expr_child(expr, env, out, err);
+}
+
 enum nx_code expr_eval(const struct expr *expr, struct expr_env *env, struct nx_value *out,
                        struct nx_err *err)
 {
     struct nx_value *outer = env->vars;
-    enum nx_code rc;
+    enum nx_code rc = eval_in_scope(expr, env, out, err);
 
-    if (expr->own_slots) {
-        env->vars = arena_alloc(env->arena, expr->own_slots * sizeof *env->vars);
-        if (!env->vars) {
-            env->vars = outer;
-            return nx_fail_nomem(err);
-        }
-    }
-    rc = expr_child(expr, env, out, err);
     env->vars = outer;
+    if (rc == NX_ENOMEM && env->arena->refused)
+        rc = nx_fail(err, NX_EBUDGET,
+                     "an expression needs more than the query's memory limit of %zu bytes",
+                     env->arena->max_bytes);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 
+struct budget;
 struct expr;
 struct expr_vars; /* names in scope while parsing: let, map, filter, reduce, lookup's let */
 
@@ -23,7 +24,11 @@ struct expr_env {
     const struct nx_value *now; /* $$NOW, fixed for the query */
     struct nx_value metadata; /* {"vectorSearchScore": ..., "searchScore": ...} or MISSING: $meta */
     struct nx_io *io;         /* randomness of $rand */
+    struct budget *budget;    /* asked by loops; NULL: nothing ends them */
 };
+
+/* An environment without a document, over a query's budget: the arena gets its memory limit. */
+struct expr_env expr_env_for(struct budget *budget, struct arena *arena);
 
 /* NX_EOPERATOR, NX_EQUERY with the operator and what it wanted. `vars` may be NULL. */
 enum nx_code expr_parse(const struct nx_value *spec, struct expr_vars *vars, struct expr **out,

@@ -156,6 +156,15 @@ static enum nx_code loop_input(const struct expr *expr, struct expr_env *env,
     return NX_OK;
 }
 
+/* Loops inside loops are where an expression's time goes: each round asks the budget. */
+static enum nx_code loop_body(const struct expr *expr, struct expr_env *env, struct nx_value *out,
+                              struct nx_err *err)
+{
+    enum nx_code rc = expr_tick(env, err);
+
+    return rc == NX_OK ? expr_child(expr->args[LOOP_BODY], env, out, err) : rc;
+}
+
 static enum nx_code eval_map(const struct expr *expr, struct expr_env *env, struct nx_value *out,
                              struct nx_err *err)
 {
@@ -173,7 +182,7 @@ static enum nx_code eval_map(const struct expr *expr, struct expr_env *env, stru
         struct nx_value item;
 
         env->vars[loop->slot] = iter.value;
-        rc = expr_child(expr->args[LOOP_BODY], env, &item, err);
+        rc = loop_body(expr, env, &item, err);
         if (rc == NX_OK)
             rc = value_list_push(&items, env->arena, &item, err);
     }
@@ -214,7 +223,7 @@ static enum nx_code eval_filter(const struct expr *expr, struct expr_env *env, s
         struct nx_value keep;
 
         env->vars[loop->slot] = iter.value;
-        rc = expr_child(expr->args[LOOP_BODY], env, &keep, err);
+        rc = loop_body(expr, env, &keep, err);
         if (rc == NX_OK && expr_truth(&keep))
             rc = value_list_push(&items, env->arena, &iter.value, err);
     }
@@ -237,7 +246,7 @@ static enum nx_code eval_reduce(const struct expr *expr, struct expr_env *env, s
     while (rc == NX_OK && nx_doc_iter_next(&iter)) {
         env->vars[loop->slot] = iter.value;
         env->vars[loop->value_slot] = value;
-        rc = expr_child(expr->args[LOOP_BODY], env, &value, err);
+        rc = loop_body(expr, env, &value, err);
         /* an expression that wraps its own result would nest without end */
         if (rc == NX_OK && value_deeper_than(&value, RESULT_MAX_DEPTH))
             return expr_fail(expr, err, "makes a value nested deeper than %d", RESULT_MAX_DEPTH);

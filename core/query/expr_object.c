@@ -120,7 +120,7 @@ static enum nx_code call_to_array(struct call *call, struct nx_value *out)
     while (rc == NX_OK && nx_doc_iter_next(&iter)) {
         struct value_field pair[2] = {{"k", 1, nx_string(iter.key, iter.key_len)},
                                       {"v", 1, iter.value}};
-        struct field_list fields = {pair, 2, 2};
+        struct field_list fields = {.at = pair, .len = 2, .cap = 2};
         struct nx_value made;
 
         rc = value_document(arena, &fields, &made, call->err);

@@ -122,6 +122,8 @@ enum nx_code expr_fail(const struct expr *expr, struct nx_err *err, const char *
 /* What evaluates every argument and then calls op->call. */
 expr_eval_fn expr_strict_eval(void);
 /* The value of a node inside an expression; MISSING for a NULL node. */
+/* NX_ETIMEDOUT, NX_ECANCELED: for loops. */
+enum nx_code expr_tick(const struct expr_env *env, struct nx_err *err);
 enum nx_code expr_child(const struct expr *expr, struct expr_env *env, struct nx_value *out,
                         struct nx_err *err);
 /* A number of integral value within int32, as indexes and counts must be. */

@@ -14,6 +14,7 @@
 #include "query/expr_op.h"
 
 #define VARS_MAX 500
+#define FOLD_MAX_BYTES (64u << 10)
 #define NAME_MAX_BYTES 255
 #define ARGS_NAMED_MAX 12
 
@@ -182,22 +183,23 @@ static enum nx_code parse_constant(struct expr_parser *parser, const struct nx_v
     return value_copy(&parser->pool->arena, spec, &node->value, parser->err);
 }
 
-/* Replace a node whose operands are constants by its value, where it has one. */
+/*
+ * Replace a node whose operands are constants by its value, where it has one, and one of a modest
+ * size: what grows is evaluated when it is reached, under the query's limits.
+ */
 static void fold(struct expr_parser *parser, struct expr *node)
 {
-    struct expr_env env = {.root = nx_doc_empty,
-                           .current = NX_MISSING,
-                           .arena = &parser->pool->arena,
-                           .metadata = NX_MISSING};
+    struct arena scratch = {.max_bytes = FOLD_MAX_BYTES};
+    struct expr_env env = {
+        .root = nx_doc_empty, .current = NX_MISSING, .arena = &scratch, .metadata = NX_MISSING};
     struct nx_value value;
 
     for (unsigned i = 0; i < node->count; i++)
         if (node->args[i] && !node->args[i]->is_constant)
             return;
-    if (node->eval(node, &env, &value, NULL) != NX_OK)
-        return;
-    node->value = value;
-    node->is_constant = true;
+    node->is_constant = node->eval(node, &env, &value, NULL) == NX_OK &&
+                        value_copy(&parser->pool->arena, &value, &node->value, NULL) == NX_OK;
+    arena_fini(&scratch);
 }
 
 enum nx_code expr_split_path(const char *text, size_t len, struct arena *arena,

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "query/budget.h"
 #include "query/filter_node.h"
 #include "query/json_schema.h"
 
@@ -163,6 +164,7 @@ static enum nx_code run_with_scope(const struct filter *filter, const struct nx_
     struct expr_env *outer = match->env;
     enum nx_code rc;
 
+    arena.max_bytes = BUDGET_DEFAULT_BYTES;
     if (outer)
         env = *outer;
     if (filter->own_vars) {

@@ -280,11 +280,7 @@ enum nx_code nx_query_find(struct nx_db *db, const struct nx_snapshot *snapshot,
     self->limit = find->limit;
     self->skip = find->after.len ? 0 : find->skip;
     budget_init(&self->budget, limits, nx_db_io(db));
-    self->env = (struct expr_env){.current = NX_MISSING,
-                                  .arena = &self->arena,
-                                  .now = &self->budget.now,
-                                  .metadata = NX_MISSING,
-                                  .io = self->budget.io};
+    self->env = expr_env_for(&self->budget, &self->arena);
     rc = parse_parts(self, find, err);
     if (rc == NX_OK)
         rc = open_sorter(self, err);

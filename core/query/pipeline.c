@@ -113,21 +113,19 @@ enum nx_code stage_next(struct stage *stage, struct nx_slice *doc, struct nx_err
 {
     enum nx_code rc = stage->class->next(stage, doc, err);
 
+    if (rc == NX_ENOMEM && stage->arena.refused)
+        rc = budget_fail(&stage->context->budget, stage->class->name, err);
     stage->given += rc == NX_OK;
     return rc;
 }
 
 void stage_bind(struct stage *stage, struct nx_slice doc, struct nx_slice scores)
 {
-    stage->env = (struct expr_env){
-        .root = doc,
-        .current = NX_MISSING,
-        .vars = stage->context->slots,
-        .arena = &stage->arena,
-        .now = &stage->context->budget.now,
-        .metadata = scores.len ? nx_doc_value(scores) : NX_MISSING,
-        .io = stage->context->budget.io,
-    };
+    stage->env = expr_env_for(&stage->context->budget, &stage->arena);
+    stage->env.root = doc;
+    stage->env.vars = stage->context->slots;
+    if (scores.len)
+        stage->env.metadata = nx_doc_value(scores);
     stage->scores = scores;
 }
 

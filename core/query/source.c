@@ -69,13 +69,7 @@ static enum nx_code open_scan(struct source *source, struct nx_err *err)
 
 static void make_environment(struct source *source)
 {
-    struct budget *budget = source->options.budget;
-
-    source->env = (struct expr_env){.current = NX_MISSING,
-                                    .arena = &source->arena,
-                                    .now = &budget->now,
-                                    .metadata = NX_MISSING,
-                                    .io = budget->io};
+    source->env = expr_env_for(source->options.budget, &source->arena);
     if (!source->options.env)
         source->options.env = &source->env;
 }

@@ -2,27 +2,40 @@
  * stage_lookup.c - $lookup and $graphLookup: documents of another collection that go with each one.
  *
  * Equality with a local field becomes a filter on the other collection, so the planner serves it
- * by _id where it can, and by a scan otherwise.
+ * by _id where it can, and by a scan otherwise. From the second document on, a table of the other
+ * collection's values by their hash takes the scan's place: it adds a condition on _id. Where the
+ * query's memory is too small for the table, every document costs a scan.
  */
 #include <stdlib.h>
 
 #include "query/filter.h"
+#include "query/join_table.h"
 #include "query/pipeline.h"
 #include "query/stage_spec.h"
 
-/* {path: {$in: [values]}}, or with regular expressions, which $in would match as patterns, an $or
+/* {_id: {$in: [those in the table]}}, where there is a table; and
+ * {path: {$in: [values]}}, or with regular expressions, which $in would match as patterns, an $or
  * of equalities. */
 static enum nx_code equality_filter(struct nx_slice path, const struct value_list *values,
+                                    const struct join_table *table, struct arena *arena,
                                     struct nx_buf *out, struct nx_err *err)
 {
     struct nx_builder builder;
     const char *name = (const char *)path.data;
     bool regex = false;
+    enum nx_code rc = NX_OK;
 
     for (size_t i = 0; i < values->len; i++)
         regex |= values->at[i].type == NX_TYPE_REGEX;
     nx_buf_clear(out);
     nx_builder_init(&builder, out);
+    if (table) {
+        nx_builder_begin_document(&builder, "_id", 3);
+        nx_builder_begin_array(&builder, "$in", 3);
+        rc = join_table_find(table, values, arena, &builder, err);
+        nx_builder_close(&builder);
+        nx_builder_close(&builder);
+    }
     if (regex) {
         nx_builder_begin_array(&builder, "$or", 3);
         for (size_t i = 0; i < values->len; i++) {
@@ -40,7 +53,7 @@ static enum nx_code equality_filter(struct nx_slice path, const struct value_lis
         nx_builder_close(&builder);
     }
     nx_builder_close(&builder);
-    return nx_builder_end(&builder, err);
+    return rc == NX_OK ? nx_builder_end(&builder, err) : rc;
 }
 
 /* What a local value is equal to: each element of an array; nothing is equal to null. */
@@ -69,6 +82,9 @@ struct lookup_stage {
     struct pipeline *pipeline; /* owned */
     struct filter *filter;     /* owned: of the current document */
     struct nx_buf filter_bson;
+    struct path foreign_path; /* owned */
+    struct join_table *table; /* owned; NULL: not made */
+    uint64_t looked_up;       /* documents so far */
 };
 
 enum {
@@ -154,6 +170,8 @@ static enum nx_code parse_equality(struct lookup_stage *stage, const struct spec
         rc = path_member(stage, &members[LOOKUP_FOREIGN], &parts, &count, err);
     if (rc == NX_OK && nx_buf_append(&stage->foreign, foreign->data, foreign->len) != NX_OK)
         rc = nx_fail_nomem(err);
+    if (rc == NX_OK)
+        rc = path_init(&stage->foreign_path, (const char *)foreign->data, foreign->len, err);
     return rc;
 }
 
@@ -204,6 +222,39 @@ static enum nx_code bind_let(struct lookup_stage *stage, struct nx_err *err)
     return rc;
 }
 
+static bool is_by_id(const struct lookup_stage *stage)
+{
+    return stage->foreign.len == 3 && memcmp(stage->foreign.data, "_id", 3) == 0;
+}
+
+static enum nx_code fill_table(struct lookup_stage *stage, struct nx_err *err)
+{
+    struct nx_slice doc;
+    enum nx_code rc =
+        join_table_new(&stage->stage.context->budget, &stage->foreign_path, &stage->table, err);
+
+    scan_stage_filter(stage->scan, NULL);
+    while (rc == NX_OK && (rc = stage_next(stage->scan, &doc, err)) == NX_OK)
+        rc = join_table_add(stage->table, doc, err);
+    stage_reset(stage->scan);
+    return rc == NX_DONE ? NX_OK : rc;
+}
+
+/* One document is found by one scan; a table pays from the second on. */
+static enum nx_code want_table(struct lookup_stage *stage, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    if (stage->looked_up++ != 1 || is_by_id(stage))
+        return NX_OK;
+    rc = fill_table(stage, err);
+    if (rc == NX_OK)
+        return NX_OK;
+    join_table_free(stage->table);
+    stage->table = NULL;
+    return rc == NX_EBUDGET ? NX_OK : rc;
+}
+
 /* Make the scan give only what is equal to the local field. */
 static enum nx_code bind_equality(struct lookup_stage *stage, struct nx_slice doc,
                                   struct nx_err *err)
@@ -211,12 +262,15 @@ static enum nx_code bind_equality(struct lookup_stage *stage, struct nx_slice do
     struct nx_value from = nx_doc_value(doc), local;
     struct value_list values = {0};
     struct arena *arena = &stage->stage.arena;
-    enum nx_code rc = expr_walk(&from, stage->local, stage->local_count, arena, &local, err);
+    enum nx_code rc = want_table(stage, err);
 
+    if (rc == NX_OK)
+        rc = expr_walk(&from, stage->local, stage->local_count, arena, &local, err);
     if (rc == NX_OK)
         rc = local_values(&local, arena, &values, err);
     if (rc == NX_OK)
-        rc = equality_filter(nx_buf_slice(&stage->foreign), &values, &stage->filter_bson, err);
+        rc = equality_filter(nx_buf_slice(&stage->foreign), &values, stage->table, arena,
+                             &stage->filter_bson, err);
     filter_free(stage->filter);
     stage->filter = NULL;
     if (rc == NX_OK)
@@ -286,6 +340,8 @@ static void close_lookup(struct stage *base)
     pipeline_free(stage->pipeline);
     stage_free(stage->scan);
     filter_free(stage->filter);
+    join_table_free(stage->table);
+    path_fini(&stage->foreign_path);
     for (size_t i = 0; i < stage->let_count; i++)
         expr_free(stage->let[i]);
     free(stage->let);

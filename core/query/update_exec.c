@@ -115,11 +115,7 @@ enum nx_code nx_query_update(struct nx_db *db, nx_ino collection, const struct n
 
     memset(out, 0, sizeof *out);
     budget_init(&exec.budget, limits, nx_db_io(db));
-    exec.env = (struct expr_env){.current = NX_MISSING,
-                                 .arena = &exec.arena,
-                                 .now = &exec.budget.now,
-                                 .metadata = NX_MISSING,
-                                 .io = exec.budget.io};
+    exec.env = expr_env_for(&exec.budget, &exec.arena);
     rc = prepare(&exec, update, err);
     if (rc == NX_OK)
         rc = run(&exec, update, out, err);
@@ -148,12 +144,8 @@ enum nx_code nx_query_update_document(struct nx_slice document, struct nx_slice 
     if (rc != NX_OK)
         return rc;
     budget_init(&budget, NULL, nx_io_posix());
-    env = (struct expr_env){.root = document,
-                            .current = NX_MISSING,
-                            .arena = &arena,
-                            .now = &budget.now,
-                            .metadata = NX_MISSING,
-                            .io = budget.io};
+    env = expr_env_for(&budget, &arena);
+    env.root = document;
     rc = update_apply(parsed, document, &run, out, err);
     arena_fini(&arena);
     update_free(parsed);

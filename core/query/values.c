@@ -8,6 +8,9 @@
 #include "query/values.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
+
+#define LINEAR_FIELDS 32 /* up to so many, comparing all beats hashing */
 
 static enum nx_code grow(void **at, size_t len, size_t *cap, size_t item, struct arena *arena,
                          struct nx_err *err)
@@ -132,18 +135,79 @@ enum nx_code field_list_push(struct field_list *list, struct arena *arena, const
     return NX_OK;
 }
 
+static bool has_key(const struct value_field *field, const char *key, size_t key_len)
+{
+    return field->key_len == key_len && memcmp(field->key, key, key_len) == 0;
+}
+
+/* Where `key` is in the table of slots, or would be. */
+static uint32_t *slot_of(const struct field_list *list, const char *key, size_t key_len)
+{
+    size_t mask = list->slot_count - 1;
+    size_t at = (size_t)XXH3_64bits(key, key_len) & mask;
+
+    while (list->slots[at] && !has_key(&list->at[list->slots[at] - 1], key, key_len))
+        at = (at + 1) & mask;
+    return &list->slots[at];
+}
+
+/* Put the fields that came since the last call into the table, which stays half empty. */
+static enum nx_code index_fields(struct field_list *list, struct arena *arena, struct nx_err *err)
+{
+    if (list->slot_count < 2 * (list->len + 1)) {
+        size_t count = list->slot_count ? list->slot_count * 2 : 4 * LINEAR_FIELDS;
+
+        while (count < 2 * (list->len + 1))
+            count *= 2;
+        list->slots = arena_alloc(arena, count * sizeof *list->slots);
+        if (!list->slots)
+            return nx_fail_nomem(err);
+        memset(list->slots, 0, count * sizeof *list->slots);
+        list->slot_count = count;
+        list->indexed = 0;
+    }
+    for (; list->indexed < list->len; list->indexed++) {
+        const struct value_field *field = &list->at[list->indexed];
+        uint32_t *slot = slot_of(list, field->key, field->key_len);
+
+        if (!*slot)
+            *slot = (uint32_t)list->indexed + 1;
+    }
+    return NX_OK;
+}
+
+static enum nx_code find_field(struct field_list *list, struct arena *arena, const char *key,
+                               size_t key_len, struct value_field **out, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+    uint32_t place;
+
+    *out = NULL;
+    if (list->len >= LINEAR_FIELDS) {
+        rc = index_fields(list, arena, err);
+        place = rc == NX_OK ? *slot_of(list, key, key_len) : 0;
+        if (place)
+            *out = &list->at[place - 1];
+        return rc;
+    }
+    for (size_t i = 0; !*out && i < list->len; i++)
+        if (has_key(&list->at[i], key, key_len))
+            *out = &list->at[i];
+    return NX_OK;
+}
+
 enum nx_code field_list_set(struct field_list *list, struct arena *arena, const char *key,
                             size_t key_len, struct nx_value value, struct nx_err *err)
 {
-    for (size_t i = 0; i < list->len; i++) {
-        struct value_field *field = &list->at[i];
+    struct value_field *field;
+    enum nx_code rc = find_field(list, arena, key, key_len, &field, err);
 
-        if (field->key_len == key_len && memcmp(field->key, key, key_len) == 0) {
-            field->value = value;
-            return NX_OK;
-        }
-    }
-    return field_list_push(list, arena, key, key_len, value, err);
+    if (rc != NX_OK)
+        return rc;
+    if (!field)
+        return field_list_push(list, arena, key, key_len, value, err);
+    field->value = value;
+    return NX_OK;
 }
 
 enum nx_code field_list_extend(struct field_list *list, struct arena *arena, struct nx_slice doc,

@@ -26,6 +26,10 @@ struct field_list {
     struct value_field *at; /* in the arena */
     size_t len;
     size_t cap;
+    uint32_t
+        *slots; /* of field_list_set: places + 1 by the hash of the key, 0 free; in the arena */
+    size_t slot_count;
+    size_t indexed; /* so many fields are in `slots` */
 };
 
 enum nx_code value_list_push(struct value_list *list, struct arena *arena,
