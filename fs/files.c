@@ -35,7 +35,7 @@ enum nx_code files_open_handle(fuse_req_t req, const struct nx_attr *attr,
     if (!handle)
         return nx_fail_nomem(err);
     file->fh = (uintptr_t)handle;
-    file->noflush = !writes;
+    file->noflush = !writes || attr->kind == NX_KIND_FILE; /* a plain file's bytes are in */
     return NX_OK;
 }
 

@@ -349,6 +349,18 @@ static enum nx_code explain_rename(struct fs *fs, nx_ino from_dir, const char *f
     return rc == NX_ECONFLICT ? NX_EBUSY : rc; /* the kernel tries again on ESTALE */
 }
 
+/* What changed sides between documents and plain files got another number than the kernel thinks,
+ * which moved its own entry. After the answer: the notifier waits for the directory anyway. */
+static void forget_renamed(struct fs *fs, nx_ino from_dir, const char *from, nx_ino dir,
+                           const char *name, unsigned flags)
+{
+    if (nx_name_is_document(from, strlen(from)) == nx_name_is_document(name, strlen(name)))
+        return;
+    notifier_forget_name(fs->notifier, dir, name);
+    if (flags & NX_RENAME_EXCHANGE)
+        notifier_forget_name(fs->notifier, from_dir, from);
+}
+
 void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse_ino_t to_parent,
                   const char *to, unsigned flags)
 {
@@ -371,9 +383,7 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
                       &change, &err);
     if (rc != NX_OK)
         rc = explain_rename(fs, from_parent, from, to_parent, to, rc, &err);
-    else if (nx_name_is_document(from, strlen(from)) || nx_name_is_document(to, strlen(to))) {
-        notifier_forget_name(fs->notifier, to_parent, to);
-        notifier_forget_name(fs->notifier, from_parent, from);
-    }
     parked_finish(parked, rc, &err);
+    if (rc == NX_OK)
+        forget_renamed(fs, from_parent, from, to_parent, to, flags);
 }

@@ -35,20 +35,35 @@ static enum nx_code copy_chunks(struct nx_iter *iter, uint64_t offset, uint8_t *
     return nx_iter_status(iter, err);
 }
 
-enum nx_code file_read(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
-                       uint64_t size, uint64_t offset, uint8_t *out, size_t len, size_t *got,
-                       struct nx_err *err)
+/* Within one chunk: a get is cheaper than an iterator. `out` is zeroed. */
+static enum nx_code copy_chunk(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                               uint64_t offset, uint8_t *out, size_t len, struct nx_err *err)
+{
+    struct nx_buf chunk NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    size_t at = (size_t)(offset % CHUNK_BYTES);
+    struct key key;
+    enum nx_code rc;
+
+    key_of_pair(&key, KEY_CHUNK, ino, offset / CHUNK_BYTES);
+    rc = store_get(db, snapshot, &key, &chunk, err);
+    if (rc != NX_OK)
+        return rc == NX_ENOTFOUND ? NX_OK : rc;
+    if (chunk.len > CHUNK_BYTES)
+        return store_corrupt(err, &key, "piece of a file");
+    if (chunk.len > at)
+        memcpy(out, chunk.data + at, chunk.len - at < len ? chunk.len - at : len);
+    return NX_OK;
+}
+
+/* Several chunks, of one moment. */
+static enum nx_code copy_range(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                               uint64_t offset, uint8_t *out, size_t len, struct nx_err *err)
 {
     struct nx_range range = {.snapshot = snapshot, .keep_cache = true};
     struct key lower, upper;
     struct nx_iter *iter;
     enum nx_code rc;
 
-    *got = 0;
-    if (offset >= size || len == 0)
-        return NX_OK;
-    if (len > size - offset)
-        len = (size_t)(size - offset);
     key_of_pair(&lower, KEY_CHUNK, ino, offset / CHUNK_BYTES);
     key_of_pair(&upper, KEY_CHUNK, ino, chunk_count(offset + len));
     range.lower = key_slice(&lower);
@@ -56,9 +71,27 @@ enum nx_code file_read(struct nx_db *db, const struct nx_snapshot *snapshot, nx_
     rc = nx_iter_open(db->engine, &range, &iter, err);
     if (rc != NX_OK)
         return rc;
-    memset(out, 0, len);
     rc = copy_chunks(iter, offset, out, len, err);
     nx_iter_close(iter);
+    return rc;
+}
+
+enum nx_code file_read(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                       uint64_t size, uint64_t offset, uint8_t *out, size_t len, size_t *got,
+                       struct nx_err *err)
+{
+    enum nx_code rc;
+
+    *got = 0;
+    if (offset >= size || len == 0)
+        return NX_OK;
+    if (len > size - offset)
+        len = (size_t)(size - offset);
+    memset(out, 0, len);
+    if (offset / CHUNK_BYTES == (offset + len - 1) / CHUNK_BYTES)
+        rc = copy_chunk(db, snapshot, ino, offset, out, len, err);
+    else
+        rc = copy_range(db, snapshot, ino, offset, out, len, err);
     if (rc == NX_OK)
         *got = len;
     return rc;
@@ -226,13 +259,34 @@ enum nx_code nx_db_write(struct nx_db *db, nx_ino ino, uint64_t offset, const vo
     return tx_finish(tx, rc, err);
 }
 
+/* One by one up to this many: a range costs every later read of the store until it is compacted. */
+#define DELETE_SINGLY_MAX 64u
+
+static void delete_chunks(struct tx *tx, nx_ino ino, uint64_t from, uint64_t to)
+{
+    struct key begin, end;
+
+    if (to - from > DELETE_SINGLY_MAX) {
+        key_of_pair(&begin, KEY_CHUNK, ino, from);
+        key_of(&end, KEY_CHUNK, ino + 1);
+        tx_delete_keys(tx, &begin, &end);
+        return;
+    }
+    for (; from < to; from++)
+        tx_delete_chunk(tx, ino, from);
+}
+
+void file_delete_data(struct tx *tx, nx_ino ino, uint64_t size)
+{
+    delete_chunks(tx, ino, 0, chunk_count(size));
+}
+
 enum nx_code file_truncate(struct tx *tx, nx_ino ino, struct node *node, uint64_t size,
                            struct nx_err *err)
 {
     struct nx_buf chunk NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     size_t keep = (size_t)(size % CHUNK_BYTES);
     uint64_t old = node->size;
-    struct key begin, end;
     enum nx_code rc;
 
     if (size > FILE_MAX_BYTES)
@@ -240,9 +294,7 @@ enum nx_code file_truncate(struct tx *tx, nx_ino ino, struct node *node, uint64_
     node->size = size;
     if (size >= old)
         return NX_OK;
-    key_of_pair(&begin, KEY_CHUNK, ino, chunk_count(size));
-    key_of(&end, KEY_CHUNK, ino + 1);
-    tx_delete_keys(tx, &begin, &end);
+    delete_chunks(tx, ino, chunk_count(size), chunk_count(old));
     if (keep == 0)
         return NX_OK;
     rc = read_chunk(tx, ino, size / CHUNK_BYTES, &chunk, err);
@@ -257,8 +309,8 @@ enum nx_code file_truncate(struct tx *tx, nx_ino ino, struct node *node, uint64_
 void file_remove(struct tx *tx, nx_ino ino, const struct node *node)
 {
     tx_delete(tx, KEY_NODE, ino);
-    if (node->kind == NX_KIND_FILE && node->size > 0)
-        tx_delete_all(tx, KEY_CHUNK, ino);
+    if (node->kind == NX_KIND_FILE)
+        file_delete_data(tx, ino, node->size);
 }
 
 void file_unlink(struct tx *tx, nx_ino ino, struct node *node)

@@ -27,6 +27,8 @@ enum nx_code file_truncate(struct tx *tx, nx_ino ino, struct node *node, uint64_
 /* One name less: writes the node with one link less, or removes the file, or leaves it to its open
  * handles. */
 void file_unlink(struct tx *tx, nx_ino ino, struct node *node);
+/* The data of a file of `size` bytes. */
+void file_delete_data(struct tx *tx, nx_ino ino, uint64_t size);
 /* Node and data. */
 void file_remove(struct tx *tx, nx_ino ino, const struct node *node);
 

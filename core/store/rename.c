@@ -184,7 +184,7 @@ static void let_file_go(struct tx *tx, struct place *file, bool keeps_number)
     if (!keeps_number)
         file_unlink(tx, file->entry.ino, &file->node);
     else if (file->node.size > 0)
-        tx_delete_all(tx, KEY_CHUNK, file->entry.ino);
+        file_delete_data(tx, file->entry.ino, file->node.size);
 }
 
 static enum nx_code commit_file(struct move *move, struct nx_err *err)
@@ -400,7 +400,7 @@ static enum nx_code exchange_file(struct tx *tx, struct place *file, struct plac
     rc = numbers_take(&tx->db->numbers, 1, &header.revision, err);
     if (rc != NX_OK)
         return rc;
-    tx_delete_all(tx, KEY_CHUNK, file->entry.ino);
+    file_delete_data(tx, file->entry.ino, file->node.size);
     rc = put_text_file(tx, doc, file->entry.ino, err);
     return rc == NX_OK ? place_put_document(tx, doc, &header, body.bson, body.source, err) : rc;
 }

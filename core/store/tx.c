@@ -524,6 +524,14 @@ void tx_put_mark(struct tx *tx, enum key_kind kind, uint64_t number)
     put(tx, &key, NX_SLICE_NULL);
 }
 
+void tx_delete_chunk(struct tx *tx, nx_ino ino, uint64_t number)
+{
+    struct key key;
+
+    key_of_pair(&key, KEY_CHUNK, ino, number);
+    delete (tx, &key);
+}
+
 /* --- notices
  * -------------------------------------------------------------------------------------- */
 

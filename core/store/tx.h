@@ -80,6 +80,7 @@ void tx_put_header(struct tx *tx, nx_ino collection, struct nx_slice id,
                    const struct doc_header *header, struct nx_slice body);
 void tx_delete_document(struct tx *tx, nx_ino collection, struct nx_slice id, bool had_large);
 void tx_put_chunk(struct tx *tx, nx_ino ino, uint64_t number, struct nx_slice data);
+void tx_delete_chunk(struct tx *tx, nx_ino ino, uint64_t number);
 /* A key of no value. */
 void tx_put_mark(struct tx *tx, enum key_kind kind, uint64_t number);
 
