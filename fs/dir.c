@@ -14,6 +14,7 @@
 #include "fs/magic.h"
 #include "fs/rejected.h"
 #include "fs/reply.h"
+#include "fs/seen.h"
 
 /* Offsets of what is not the store's: from the top, where no cookie comes. */
 #define SPECIAL_FIRST (INT64_MAX - 255)
@@ -32,6 +33,7 @@ struct listing {
 
 struct output {
     fuse_req_t req;
+    nx_ino dir;
     char *data;
     size_t size, used;
     uint64_t generation;
@@ -46,6 +48,8 @@ static bool add(struct output *out, const char *name, const struct nx_attr *attr
     char *at = out->data + out->used;
     size_t room = out->size - out->used, need;
 
+    if (out->plus && looked_up)
+        seen_mark_name(fs_of(out->req)->seen, out->dir, name);
     reply_fill_entry(fs_of(out->req), attr, out->generation, &entry);
     if (!looked_up)
         entry.ino = 0; /* "." and ".." take no reference */
@@ -161,6 +165,7 @@ static void answer_read(fuse_req_t req, size_t size, off_t offset, struct fuse_f
     struct fs *fs = fs_of(req);
     struct output out = {
         .req = req,
+        .dir = listing->base.ino,
         .data = reply_scratch(size),
         .size = size,
         .plus = plus,

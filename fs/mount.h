@@ -16,6 +16,7 @@
 struct errors;
 struct notifier;
 struct pool;
+struct seen;
 struct slots;
 struct versions;
 struct writers;
@@ -42,13 +43,14 @@ struct fs {
     struct errors *errors;
     struct notifier *notifier;
     struct pool *pool;
+    struct seen *seen;
     struct slots *slots;
     struct versions *versions;
     struct writers *writers;
 
     /* Changes seen so far, of anything and of each directory. A reply that was prepared before a
-     * change is sent with timeout 0. Relaxed adds after the change is visible, acquire loads before
-     * a read. */
+     * change is sent with timeout 0. Adds after the change is visible, loads before a read and
+     * before the answer; sequentially consistent, for seen.h. */
     _Atomic uint64_t generation;
     _Atomic uint32_t dir_changes[FS_CHANGE_SLOTS];
 

@@ -20,6 +20,7 @@
 #include "fs/magic.h"
 #include "fs/notify.h"
 #include "fs/reply.h"
+#include "fs/seen.h"
 
 #define REJECTED ".rejected"
 
@@ -47,6 +48,8 @@ static bool refuse_change(fuse_req_t req, fuse_ino_t parent, const char *name)
         error = EPERM;
     if (error)
         fuse_reply_err(req, error);
+    else
+        seen_mark_name(fs->seen, parent, name);
     return error != 0;
 }
 
@@ -97,6 +100,7 @@ void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         fuse_reply_err(req, ENOENT);
         return;
     }
+    seen_mark_name(fs->seen, parent, name);
     rc = nx_db_lookup(fs->db, NULL, parent, name, len, &attr, &err);
     if (rc == NX_OK)
         reply_entry(req, &attr, generation);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/mount.h"
+#include "fs/seen.h"
 
 #define BUCKETS 256
 #define NAMES_MAX 1024
@@ -99,32 +100,47 @@ static void add_name(struct batch *batch, nx_ino parent, const char *name, nx_in
     dir->count++;
 }
 
-static void add_attributes(struct batch *batch, nx_ino parent)
-{
-    struct stale_dir *dir = stale_dir(batch, parent);
+/* --- what an event makes stale, as far as the kernel may know it; the lock is held */
 
-    if (dir)
-        dir->attributes = true;
-    batch->any = true;
+static void add_seen(struct notifier *notifier, nx_ino dir, const char *name, nx_ino ino)
+{
+    struct seen *seen = notifier->fs->seen;
+    bool name_seen = name[0] && seen_name(seen, dir, name);
+    bool node_seen = ino && seen_node(seen, ino);
+
+    if (name_seen || node_seen)
+        add_name(&notifier->open, dir, name_seen ? name : "", node_seen ? ino : 0);
 }
 
-static void add_event(struct batch *batch, const struct nx_event *event)
+static void add_attributes(struct notifier *notifier, nx_ino ino)
+{
+    struct stale_dir *dir;
+
+    if (!seen_node(notifier->fs->seen, ino))
+        return;
+    dir = stale_dir(&notifier->open, ino);
+    if (dir)
+        dir->attributes = true;
+    notifier->open.any = true;
+}
+
+static void add_event(struct notifier *notifier, const struct nx_event *event)
 {
     switch (event->type) {
     case NX_EVENT_UPDATE:
-        add_name(batch, event->parent, "", event->ino);
+        add_seen(notifier, event->parent, "", event->ino);
         break;
     case NX_EVENT_CREATE:
     case NX_EVENT_DELETE:
     case NX_EVENT_DROP:
-        add_name(batch, event->parent, event->name, event->ino);
-        add_attributes(batch, event->parent);
+        add_seen(notifier, event->parent, event->name, event->ino);
+        add_attributes(notifier, event->parent);
         break;
     case NX_EVENT_RENAME:
-        add_name(batch, event->parent, event->name, event->ino);
-        add_name(batch, event->to_parent, event->to_name, 0);
-        add_attributes(batch, event->parent);
-        add_attributes(batch, event->to_parent);
+        add_seen(notifier, event->parent, event->name, event->ino);
+        add_seen(notifier, event->to_parent, event->to_name, 0);
+        add_attributes(notifier, event->parent);
+        add_attributes(notifier, event->to_parent);
         break;
     }
 }
@@ -140,10 +156,11 @@ static void on_event(void *arg, const struct nx_event *event)
         atomic_fetch_add_explicit(fs_dir_changes(fs, event->to_parent), 1, memory_order_release);
     if (event->origin == fs->origin)
         return; /* the kernel made it */
-    atomic_fetch_add_explicit(&fs->generation, 1, memory_order_release);
+    atomic_fetch_add(&fs->generation, 1);
     pthread_mutex_lock(&notifier->mu);
-    add_event(&notifier->open, event);
-    pthread_cond_signal(&notifier->ready);
+    add_event(notifier, event);
+    if (notifier->open.any)
+        pthread_cond_signal(&notifier->ready);
     pthread_mutex_unlock(&notifier->mu);
 }
 

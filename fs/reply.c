@@ -16,6 +16,7 @@
 
 #include "fs/errno.h"
 #include "fs/handle.h"
+#include "fs/seen.h"
 #include "fs/writers.h"
 
 static const mode_t type_bits[] = {
@@ -56,7 +57,7 @@ void reply_stat(const struct nx_attr *attr, struct stat *out)
 
 static bool is_current(struct fs *fs, uint64_t generation)
 {
-    return atomic_load_explicit(&fs->generation, memory_order_acquire) == generation;
+    return atomic_load(&fs->generation) == generation;
 }
 
 /* Nobody is about to change it without the kernel's knowing. */
@@ -70,6 +71,7 @@ void reply_fill_entry(struct fs *fs, const struct nx_attr *attr, uint64_t genera
 {
     memset(out, 0, sizeof *out);
     out->ino = attr->ino;
+    seen_mark_node(fs->seen, attr->ino);
     if (is_current(fs, generation)) {
         out->entry_timeout = FS_LONG_S;
         out->attr_timeout = is_settled(fs, attr) ? FS_LONG_S : 0;

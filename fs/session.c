@@ -21,6 +21,7 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
+#include "fs/seen.h"
 #include "fs/slot.h"
 #include "fs/takeover.h"
 #include "fs/writers.h"
@@ -83,6 +84,7 @@ static void destroy(struct fs *fs)
     writers_free(fs->writers);
     versions_free(fs->versions);
     slots_free(fs->slots);
+    seen_free(fs->seen);
     errors_free(fs->errors);
     pthread_mutex_destroy(&fs->handles_mu);
     free(fs->mountpoint);
@@ -95,10 +97,12 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
 
     fs->errors = errors_new(nx_db_io(fs->db));
     fs->slots = slots_new();
+    fs->seen = seen_new();
     fs->writers = writers_new();
     fs->versions = versions_new();
-    if (!fs->errors || !fs->slots || !fs->writers || !fs->versions)
+    if (!fs->errors || !fs->slots || !fs->seen || !fs->writers || !fs->versions)
         return nx_fail_nomem(err);
+    seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);
     return rc == NX_OK ? notifier_new(fs, &fs->notifier, err) : rc;
 }
