@@ -37,7 +37,9 @@ static void say_ready(const struct daemon *daemon)
 {
     const struct service *service = daemon->service;
     const char *rest = service->http ? http_address(service->http) : "off";
-    const char *scheme = service->http && strncmp(rest, "unix:", 5) != 0 ? "http://" : "";
+    const char *scheme = service->http && strncmp(rest, "unix:", 5) != 0
+                             ? http_is_tls(service->http) ? "https://" : "http://"
+                             : "";
     char text[9000];
 
     if (daemon->mountpoint)

@@ -13,6 +13,8 @@ struct config {
     /* the doors */
     char *http; /* owned, as are all texts here; NULL: not given and without a default */
     char *cors_origin;
+    char *tls_cert;
+    char *tls_key;
     unsigned durability; /* enum config_durability */
     uint64_t max_body_bytes;
     uint64_t max_connections;

@@ -8,13 +8,15 @@
  *                 FEEDING
  *
  * While a worker has the exchange its connection is suspended: the loop does not touch it, and
- * libmicrohttpd may not be stopped. `suspended` counts those; http_stop waits for none.
+ * libmicrohttpd may not be stopped. `suspended` counts those; http_stop waits for none. Nor does
+ * libmicrohttpd see then that a client goes: a watcher looks, and cancels what runs for nobody.
  */
 #include "daemon/http.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +35,11 @@ enum {
     HEADERS_MAX_BYTES = 16 << 10, /* past it: 431 */
     CONNECTION_BYTES = 256 << 10, /* libmicrohttpd's, for the head and to read into */
     DRAIN_SECONDS = 5,            /* what runs may finish for so long at the end */
+    WATCH_MS = 250,               /* between two looks for clients that are gone */
 };
-/* What is read of a body nobody wants, so that the client gets its answer, before we hang up. */
-#define DISCARD_MAX_BYTES (1ull << 30)
+/* What is read of a body nobody wants, so that a client that only sends gets its answer; one that
+ * announces more is answered at once and hung up on. */
+#define DISCARD_MAX_BYTES (64ull << 20)
 
 enum exchange_state { EX_NEW, EX_BODY, EX_FEEDING, EX_RUNNING, EX_SENDING };
 
@@ -43,8 +47,10 @@ struct exchange {
     struct http_server *server; /* outlives us */
     struct MHD_Connection *connection;
     struct request request;
+    int fd;       /* the connection's */
     char *target; /* owned */
     enum exchange_state state;
+    bool with_worker;  /* the connection is suspended; guarded by server->mu */
     uint64_t received; /* bytes of body */
     struct job job;
     size_t sent;                   /* bytes of response.body that are sent, of a stream */
@@ -58,6 +64,7 @@ struct http_server {
     char address[160];
     char *unix_path; /* owned; NULL: TCP */
     bool trusted;
+    bool tls;
     pthread_mutex_t mu;
     pthread_cond_t changed;
     struct exchange *exchanges; /* guarded by mu */
@@ -65,6 +72,9 @@ struct http_server {
     unsigned suspended;         /* guarded by mu */
     atomic_bool draining;       /* no new request */
     bool stopping;              /* nothing may be suspended any more; guarded by mu */
+    pthread_t watcher;
+    pthread_cond_t watch; /* ends the watcher */
+    bool watching;        /* guarded by mu */
 };
 
 /* --- suspending ------------------------------------------------------------------------------- */
@@ -78,6 +88,7 @@ static bool hand_over(struct exchange *ex, void (*run)(void *arg))
     pthread_mutex_lock(&server->mu);
     may = !server->stopping;
     server->suspended += may;
+    ex->with_worker = may;
     pthread_mutex_unlock(&server->mu);
     if (!may)
         return false;
@@ -93,10 +104,66 @@ static void hand_back(struct exchange *ex)
 
     /* under the lock: once `suspended` is 0 http_stop may free everything */
     pthread_mutex_lock(&server->mu);
+    ex->with_worker = false;
     MHD_resume_connection(ex->connection);
     server->suspended--;
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->mu);
+}
+
+/* --- clients that are gone -------------------------------------------------------------------- */
+
+/* While a worker has it the socket stays open and is nobody else's to read. */
+static bool client_is_gone(const struct exchange *ex)
+{
+    struct pollfd fd = {.fd = ex->fd, .events = POLLRDHUP};
+
+    return poll(&fd, 1, 0) == 1 && fd.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+static void *watch_clients(void *arg)
+{
+    struct http_server *server = arg;
+    struct timespec until;
+
+    pthread_mutex_lock(&server->mu);
+    while (server->watching) {
+        for (struct exchange *ex = server->exchanges; ex; ex = ex->next)
+            if (ex->with_worker && client_is_gone(ex))
+                atomic_store(&ex->request.canceled, true);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += WATCH_MS * 1000000l;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&server->watch, &server->mu, &until);
+    }
+    pthread_mutex_unlock(&server->mu);
+    return NULL;
+}
+
+static enum nx_code start_watcher(struct http_server *server, struct nx_err *err)
+{
+    int rc;
+
+    server->watching = true;
+    rc = pthread_create(&server->watcher, NULL, watch_clients, server);
+    if (!rc)
+        return NX_OK;
+    server->watching = false;
+    return nx_fail_errno(err, rc, "a thread of the HTTP server");
+}
+
+static void stop_watcher(struct http_server *server)
+{
+    bool watching;
+
+    pthread_mutex_lock(&server->mu);
+    watching = server->watching;
+    server->watching = false;
+    pthread_cond_signal(&server->watch);
+    pthread_mutex_unlock(&server->mu);
+    if (watching)
+        pthread_join(server->watcher, NULL);
 }
 
 /* --- the response ----------------------------------------------------------------------------- */
@@ -272,10 +339,15 @@ static enum MHD_Result run(struct exchange *ex)
     return send_answer(ex);
 }
 
-/* A refusal known from the head: a client that waits to be asked for its body gets it at once. */
+/* A refusal known from the head: a client that waits to be asked for its body gets it at once, and
+ * so does one whose body is not worth reading. */
 static bool may_answer_early(const struct exchange *ex)
 {
-    return request_is_answered(&ex->request) && ex->request.header[HEADER_EXPECT];
+    const struct request *req = &ex->request;
+    const char *length = req->header[HEADER_CONTENT_LENGTH];
+
+    return request_is_answered(req) && (req->header[HEADER_EXPECT] ||
+                                        (length && strtoull(length, NULL, 10) > DISCARD_MAX_BYTES));
 }
 
 static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, const char *url,
@@ -313,6 +385,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *con
         return NULL;
     ex->server = server;
     ex->connection = connection;
+    ex->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     ex->target = strdup(target);
     request_init(&ex->request, server->service);
     ex->request.trusted = server->trusted;
@@ -452,7 +525,8 @@ static enum nx_code listen_tcp(const char *where, int *out, struct nx_err *err)
     int rc;
 
     if (!split_address(where, host, sizeof host, &port))
-        return nx_fail(err, NX_EINVAL, "--http '%s': expected ADDR:PORT (0 to 65535), unix:PATH or off", where);
+        return nx_fail(err, NX_EINVAL,
+                       "--http '%s': expected ADDR:PORT (0 to 65535), unix:PATH or off", where);
     rc = getaddrinfo(host[0] ? host : NULL, port, &hints, &info);
     if (rc)
         return nx_fail(err, NX_EINVAL, "--http '%s': %s", where, gai_strerror(rc));
@@ -504,16 +578,34 @@ static enum nx_code start_listening(struct http_server *server, const struct htt
 static enum nx_code start_daemon(struct http_server *server, const struct http_options *options,
                                  int fd, struct nx_err *err)
 {
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    if (options->tls_cert)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
+    server->tls = options->tls_cert != NULL;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
-        NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-        options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        flags, 0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        server, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (server->daemon)
         return NX_OK;
+    if (server->tls)
+        return nx_fail(
+            err, NX_EINVAL,
+            "the HTTPS server for %s did not start: are --tls-cert and --tls-key the PEM "
+            "files of one another?",
+            options->listen);
     return nx_fail(err, NX_EIO, "the HTTP server for %s did not start", options->listen);
 }
 
@@ -532,7 +624,10 @@ enum nx_code http_start(struct service *service, const struct http_options *opti
     server->trusted = options->trusted;
     pthread_mutex_init(&server->mu, NULL);
     pthread_cond_init(&server->changed, NULL);
+    pthread_cond_init(&server->watch, NULL);
     rc = start_listening(server, options, &fd, err);
+    if (rc == NX_OK)
+        rc = start_watcher(server, err);
     if (rc == NX_OK)
         rc = start_daemon(server, options, fd, err);
     if (rc != NX_OK)
@@ -545,6 +640,11 @@ fail:
         close(fd);
     http_stop(server);
     return rc;
+}
+
+bool http_is_tls(const struct http_server *server)
+{
+    return server->tls;
 }
 
 const char *http_address(const struct http_server *server)
@@ -587,6 +687,8 @@ void http_stop(struct http_server *server)
         if (fd != MHD_INVALID_SOCKET)
             close(fd);
     }
+    stop_watcher(server);
+    pthread_cond_destroy(&server->watch);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->mu);
     free(server->unix_path);

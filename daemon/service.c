@@ -59,6 +59,40 @@ static enum nx_code write_address(struct service *service, struct nx_err *err)
     return rc;
 }
 
+static enum nx_code read_pem(const char *path, const char *flag, struct nx_buf *out,
+                             struct nx_err *err)
+{
+    struct nx_err why = NX_ERR_INIT;
+    enum nx_code rc = whole_file_read(path, out, &why);
+
+    if (rc != NX_OK)
+        return nx_fail(err, rc, "%s %s", flag, why.message);
+    return nx_buf_append_byte(out, 0) == NX_OK ? NX_OK : nx_fail_nomem(err);
+}
+
+static enum nx_code start_https(struct service *service, struct http_options *options,
+                                struct nx_err *err)
+{
+    const struct config *config = service->config;
+    struct nx_buf cert NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_buf key NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    enum nx_code rc;
+
+    if (!config->tls_cert || !config->tls_key)
+        return nx_fail(err, NX_EINVAL, "https needs both --tls-cert and --tls-key");
+    rc = read_pem(config->tls_cert, "--tls-cert", &cert, err);
+    if (rc == NX_OK)
+        rc = read_pem(config->tls_key, "--tls-key", &key, err);
+    if (rc == NX_OK) {
+        options->tls_cert = (char *)cert.data;
+        options->tls_key = (char *)key.data;
+        rc = http_start(service, options, &service->http, err);
+    }
+    if (key.data)
+        explicit_bzero(key.data, key.cap);
+    return rc;
+}
+
 static enum nx_code start_http(struct service *service, struct nx_err *err)
 {
     const struct config *config = service->config;
@@ -69,7 +103,9 @@ static enum nx_code start_http(struct service *service, struct nx_err *err)
     };
     enum nx_code rc = NX_OK;
 
-    if (strcmp(config->http, "off") != 0)
+    if (strcmp(config->http, "off") != 0 && (config->tls_cert || config->tls_key))
+        rc = start_https(service, &options, err);
+    else if (strcmp(config->http, "off") != 0)
         rc = http_start(service, &options, &service->http, err);
     return rc == NX_OK ? write_address(service, err) : rc;
 }
