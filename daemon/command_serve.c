@@ -14,6 +14,7 @@
 #include "daemon/lifecycle.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
+#include "daemon/supervisor.h"
 #include "daemon/whole_file.h"
 
 static enum nx_code write_pid(const struct daemon *daemon, struct nx_err *err)
@@ -51,6 +52,7 @@ static void say_ready(const struct daemon *daemon)
     if (daemon->detached)
         log_line(LOG_INFO, "main", "%.*s", (int)strlen(text) - 1, text);
     lifecycle_ready(text, false);
+    supervisor_tell("READY=1\n");
 }
 
 static int fail_start(const struct daemon *daemon, const struct nx_err *err)
@@ -68,6 +70,7 @@ static int stop(struct daemon *daemon)
 {
     struct nx_err err = NX_ERR_INIT;
 
+    supervisor_tell("STOPPING=1\n");
     service_quiesce(daemon->service);
     if (daemon->mountpoint)
         daemon->unmount(daemon);
