@@ -161,7 +161,7 @@ static enum nx_code fill(struct listing *listing, struct output *out, uint64_t o
 static void answer_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *file,
                         bool plus)
 {
-    struct listing *listing = (struct listing *)handle_of(file);
+    struct listing *listing = (struct listing *)handle_enter(req, file);
     struct fs *fs = fs_of(req);
     struct output out = {
         .req = req,
@@ -207,6 +207,8 @@ static void release_listing(struct handle *handle, fuse_req_t req)
 {
     struct listing *listing = (struct listing *)handle;
 
+    pthread_mutex_lock(&listing->mu); /* the last read is through with it */
+    pthread_mutex_unlock(&listing->mu);
     nx_dir_close(listing->dir);
     pthread_mutex_destroy(&listing->mu);
     handle_free(handle);
@@ -247,7 +249,7 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     (void)ino;
-    release_listing(handle_of(file), req);
+    handle_release(handle_enter(req, file), req);
 }
 
 /* A directory's names are commits of their own. */

@@ -70,11 +70,12 @@ static void read_pinned(struct reader *reader, fuse_req_t req, size_t size, off_
             reader->snapshot = NULL;
         }
     }
-    pthread_mutex_unlock(&reader->mu);
-    if (rc == NX_OK)
+    if (rc ==
+        NX_OK) /* under the lock: the RELEASE that frees the text may follow the answer at once */
         reply_part(req, nx_buf_slice(&reader->text), size, offset);
     else
         reply_fail(req, "read", &err);
+    pthread_mutex_unlock(&reader->mu);
 }
 
 static void read_document(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
@@ -97,6 +98,8 @@ static void release_reader(struct handle *handle, fuse_req_t req)
 {
     struct reader *reader = (struct reader *)handle;
 
+    pthread_mutex_lock(&reader->mu); /* the last read is through with it */
+    pthread_mutex_unlock(&reader->mu);
     if (reader->snapshot)
         nx_snapshot_release(reader->snapshot);
     nx_buf_fini(&reader->text);

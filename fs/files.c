@@ -107,7 +107,7 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 struct fuse_file_info *file)
 {
-    struct handle *handle = handle_of(file);
+    struct handle *handle = handle_enter(req, file);
 
     (void)ino;
     handle->class->read(handle, req, size, offset);
@@ -116,7 +116,7 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 void files_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t len, off_t offset,
                  struct fuse_file_info *file)
 {
-    struct handle *handle = handle_of(file);
+    struct handle *handle = handle_enter(req, file);
 
     (void)ino;
     handle->class->write(handle, req, data, len, offset);
@@ -124,7 +124,7 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t len, o
 
 void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    struct handle *handle = handle_of(file);
+    struct handle *handle = handle_enter(req, file);
 
     (void)ino;
     handle->class->flush(handle, req);
@@ -132,7 +132,7 @@ void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 
 void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *file)
 {
-    struct handle *handle = handle_of(file);
+    struct handle *handle = handle_enter(req, file);
 
     (void)ino, (void)datasync;
     handle->class->fsync(handle, req);
@@ -140,10 +140,10 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 
 void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    struct handle *handle = handle_of(file);
+    struct handle *handle = handle_enter(req, file);
 
     (void)ino;
-    handle->class->release(handle, req);
+    handle_release(handle, req);
 }
 
 /* --- attributes
@@ -265,7 +265,7 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *values, int mask
     unsigned set;
     enum nx_code rc;
 
-    if (file && (mask & FUSE_SET_ATTR_SIZE) && handle_of(file)->class->resize) {
+    if (file && (mask & FUSE_SET_ATTR_SIZE) && handle_enter(req, file)->class->resize) {
         handle_of(file)->class->resize(handle_of(file), req, values->st_size);
         return;
     }

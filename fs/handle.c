@@ -48,8 +48,19 @@ void handle_free(struct handle *handle)
     free(handle);
 }
 
+void handle_release(struct handle *handle, fuse_req_t req)
+{
+    struct fs *fs = handle->fs;
+
+    pthread_mutex_lock(&fs->handles_mu);
+    unlist(handle);
+    pthread_mutex_unlock(&fs->handles_mu);
+    handle->class->release(handle, req);
+}
+
 void handle_reply_open(fuse_req_t req, struct fuse_file_info *file)
 {
+    handle_publish(fs_of(req));
     if (fuse_reply_open(req, file) == -ENOENT)
         handle_discard(file);
 }
@@ -59,7 +70,7 @@ void handle_discard(const struct fuse_file_info *file)
     struct handle *handle = handle_of(file);
 
     if (handle)
-        handle->class->release(handle, NULL);
+        handle_release(handle, NULL);
 }
 
 static struct handle *take_first(struct fs *fs)

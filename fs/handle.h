@@ -37,6 +37,9 @@ void *handle_new(struct fs *fs, size_t size, const struct handle_class *class, n
 void handle_free(struct handle *handle);
 /* Answer an open with the handle in file->fh; released when the caller is gone. */
 void handle_reply_open(fuse_req_t req, struct fuse_file_info *file);
+/* End a handle: once. It leaves the list at once, though its class may free it later, on another
+ * thread. */
+void handle_release(struct handle *handle, fuse_req_t req);
 /* Release what never reached the kernel. */
 void handle_discard(const struct fuse_file_info *file);
 /* Release all that is left: at the unmount, when no request runs any more. */
@@ -45,6 +48,16 @@ void handle_release_all(struct fs *fs);
 static inline struct handle *handle_of(const struct fuse_file_info *file)
 {
     return (struct handle *)(uintptr_t)file->fh;
+}
+/* Everything done to handles so far is seen by the request that follows the answer. */
+static inline void handle_publish(struct fs *fs)
+{
+    atomic_fetch_add_explicit(&fs->order, 1, memory_order_release);
+}
+static inline struct handle *handle_enter(fuse_req_t req, const struct fuse_file_info *file)
+{
+    atomic_load_explicit(&fs_of(req)->order, memory_order_acquire);
+    return handle_of(file);
 }
 static inline bool handle_is_writer(const struct handle *handle)
 {

@@ -54,6 +54,10 @@ struct fs {
     _Atomic uint64_t generation;
     _Atomic uint32_t dir_changes[FS_CHANGE_SLOTS];
 
+    /* What a handle's requests leave each other goes through the kernel, whose order the memory
+     * model does not know: handle_publish before an answer, handle_enter after a request. */
+    _Atomic uint64_t order;
+
     pthread_mutex_t handles_mu;
     struct handle *handles; /* guarded by handles_mu: all that are open */
 

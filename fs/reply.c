@@ -175,6 +175,7 @@ static void answer_create(struct parked *parked)
     struct fuse_entry_param entry;
 
     reply_fill_entry(parked->fs, &parked->attr, parked->generation, &entry);
+    handle_publish(parked->fs);
     if (fuse_reply_create(parked->req, &entry, &parked->file) == -ENOENT)
         handle_discard(&parked->file); /* interrupted: the kernel will not release it */
 }
