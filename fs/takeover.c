@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +76,14 @@ static bool is_mounted(const char *mountpoint)
     return found;
 }
 
+/* Asked by statfs: the kernel would answer a stat from the attributes that it cached. */
+static bool is_dead(const char *mountpoint)
+{
+    struct statvfs space;
+
+    return statvfs(mountpoint, &space) != 0 && errno == ENOTCONN;
+}
+
 enum nx_code takeover_prepare(const char *mountpoint, struct nx_err *err)
 {
     struct stat st;
@@ -83,7 +92,7 @@ enum nx_code takeover_prepare(const char *mountpoint, struct nx_err *err)
         return nx_fail(err, NX_EUNSUPPORTED,
                        "no /dev/fuse: load the kernel module 'fuse', or give "
                        "the container that device");
-    if (stat(mountpoint, &st) != 0 && errno == ENOTCONN)
+    if (is_dead(mountpoint))
         takeover_detach(mountpoint);
     if (stat(mountpoint, &st) != 0)
         return nx_fail_errno(err, errno, "mount point '%s'", mountpoint);

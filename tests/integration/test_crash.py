@@ -1,0 +1,167 @@
+"""kill -9 in the middle of writes: what was acknowledged is there afterwards, and every document is one whole version.
+
+The ledger is kept here, in the test: what a write returned for is acknowledged, what it failed for may or may not be there.
+"""
+import json
+import os
+import threading
+
+import pytest
+
+
+class Writer(threading.Thread):
+    """Numbered writes until the daemon is gone: `acknowledged` is how many came back."""
+
+    def __init__(self, write):
+        super().__init__()
+        self.write = write
+        self.acknowledged = 0
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                self.write(self.acknowledged)
+                self.acknowledged += 1
+        except (OSError, AssertionError, ValueError):
+            pass  # http.client and the mount both say it so
+
+
+def wait_for(condition, seconds=60):
+    pause = threading.Event()
+    for _ in range(seconds * 100):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("the writers are stuck")
+
+
+def body(number, size):
+    """A text whose parts all tell the same number."""
+    return {"n": number, "pad": f"{number:08}" * (size // 8), "last": number}
+
+
+def assert_whole(document):
+    assert document["n"] == document["last"] and set(document["pad"][i:i + 8] for i in range(0, len(document["pad"]), 8)) \
+        <= {f"{document['n']:08}"}
+
+
+def crash_round(mount, writes, least):
+    writers = {name: Writer(write) for name, write in writes.items()}
+    wait_for(lambda: all(w.acknowledged >= least for w in writers.values()))
+    mount.kill()
+    for writer in writers.values():
+        writer.join()
+    mount.start()
+    return {name: writer.acknowledged for name, writer in writers.items()}
+
+
+@pytest.mark.parametrize("memtable", ["64M", "1M"])
+def test_every_acknowledged_write_of_both_doors_survives_kill_9(mounts, memtable):
+    """The smaller memtable has flushes and compactions under way when the end comes."""
+    mount = mounts("--memtable-bytes", memtable)
+    folder = mount.path / "c"
+    folder.mkdir()
+    ledger = {}
+    for turn in range(4):
+        rest, merge = mount.connect(), mount.connect()
+
+        def create_file(i):
+            (folder / f"f{turn}-{i}.json").write_text(json.dumps(body(i, 3000)))
+
+        def replace_file(i):
+            (folder / "replaced.json").write_text(json.dumps(body(turn * 10**6 + i, 20000)))
+
+        def rename_file(i):
+            (folder / ".new").write_text(json.dumps(body(turn * 10**6 + i, 500)))
+            os.rename(folder / ".new", folder / "renamed.json")
+
+        def insert(i):
+            assert mount.call("POST", "/collections/c", {"_id": f"r{turn}-{i}", **body(i, 3000)}, connection=rest).status == 201
+
+        def count_up(_):
+            update = {"filter": {"_id": "counter"}, "update": {"$inc": {"n": 1}}, "upsert": True}
+            assert mount.call("POST", "/collections/c/update", update, connection=merge).status == 200
+
+        got = crash_round(mount, {"f": create_file, "replaced": replace_file, "renamed": rename_file, "r": insert,
+                                  "counter": count_up}, 25)
+        ledger[f"f{turn}"], ledger[f"r{turn}"] = got["f"], got["r"]
+        for prefix, acknowledged in ledger.items():
+            for i in range(acknowledged):
+                document = json.loads((folder / f"{prefix}-{i}.json").read_text())
+                assert document["n"] == i
+                assert_whole(document)
+        for name in ("replaced", "renamed"):
+            document = mount.ok("GET", f"/collections/c/{name}")["document"]
+            assert_whole(document)
+            assert document["n"] - turn * 10**6 in (got[name] - 1, got[name]), name
+        counted = mount.ok("GET", "/collections/c/counter")["document"]["n"]
+        ledger_of_counter = ledger.get("", 0) + got["counter"]
+        assert counted in (ledger_of_counter, ledger_of_counter + 1)
+        ledger[""] = 0  # reads no file
+        mount.ok("POST", "/collections/c/update", {"filter": {"_id": "counter"}, "update": {"$set": {"n": 0}}})
+    for name in os.listdir(folder):
+        text = (folder / name).read_text()
+        if name.endswith(".json") and text and name != "counter.json":
+            assert_whole(json.loads(text))
+    files = len([name for name in os.listdir(folder) if name.endswith(".json") and (folder / name).stat().st_size])
+    assert mount.ok("POST", "/collections/c/count", {})["count"] == files
+
+
+def test_an_import_that_was_cut_off_leaves_whole_documents_only(mounts):
+    mount = mounts()
+    folder = mount.path / "c"
+    folder.mkdir()
+    lines = [json.dumps({"_id": i, **body(i, 400)}) + "\n" for i in range(50000)]
+
+    def send(i):
+        with open(folder / ".import", "w", encoding="utf-8") as stream:
+            for line in lines:
+                stream.write(line)
+
+    writer = Writer(send)
+    wait_for(lambda: int((folder / ".count").read_text()) > 1000)
+    mount.kill()
+    writer.join()
+    mount.start()
+    found = [json.loads(line) for line in (folder / ".export.ndjson").read_text().splitlines()]
+    assert 1000 < len(found) <= len(lines)
+    for document in found:
+        assert_whole(document)
+    assert int((folder / ".count").read_text()) == len(found)
+
+
+def test_files_that_were_written_and_renamed_survive_kill_9(mounts):
+    mount = mounts()
+    ledger = []
+
+    def write(i):
+        with open(mount.path / ".part", "wb") as file:
+            file.write(b"%d\n" % i * 30000)
+        os.rename(mount.path / ".part", mount.path / f"p{i}.txt")
+        ledger.append(i)
+
+    for _ in range(3):
+        start = len(ledger)
+        crash_round(mount, {"p": lambda _: write(len(ledger))}, 10)
+        assert len(ledger) >= start + 10
+        for i in ledger:
+            assert (mount.path / f"p{i}.txt").read_bytes() == b"%d\n" % i * 30000
+
+
+def test_a_reader_that_was_inside_the_dead_mount_is_freed_and_the_next_mount_works(mounts):
+    mount = mounts()
+    (mount.path / "c").mkdir()
+    (mount.path / "c/a.json").write_text('{"a":1}')
+    held = open(mount.path / "c/a.json", encoding="utf-8")
+    mount.kill()
+    with pytest.raises(OSError):
+        os.listdir(mount.path / "c")
+    mount.start()
+    assert (mount.path / "c/a.json").read_text() == '{"a":1}'
+    with pytest.raises(OSError):
+        held.read()
+    try:
+        held.close()
+    except OSError:
+        pass
