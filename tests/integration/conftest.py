@@ -165,11 +165,18 @@ class Mount(Daemon):
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_SECONDS
-        while not (os.path.ismount(self.path) and (self.data_dir / "http.addr").exists()):
+        while not ((self.data_dir / "http.addr").exists() and self.is_answering()):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "the mount is not ready"
             time.sleep(0.02)
         return self
+
+    def is_answering(self):
+        """Not by its attributes: the kernel has those of a dead mount in its cache."""
+        try:
+            return os.path.ismount(self.path) and os.statvfs(self.path).f_blocks > 0
+        except OSError:
+            return False
 
     def detach(self):
         """Take away what a test that failed may have left."""
