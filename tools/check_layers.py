@@ -27,8 +27,8 @@ MAY_SEE = {
 # a library's headers, and the only places that may include them
 LIBRARIES = {
     r"fuse": ("fs/",),
-    r"microhttpd": ("daemon/",),
-    r"jansson": ("core/doc/",),
+    r"(microhttpd|gnutls)": ("daemon/",),
+    r"jansson": ("tests/",),
     r"bson/": ("core/doc/", "core/query/"),
     r"pcre2": ("core/query/",),
     r"(lz4|zstd|xxhash)": ("core/",),

@@ -2,11 +2,11 @@
 # packages.sh GROUP... - install the Debian packages that a group of tasks needs; quick when they are there.
 set -euo pipefail
 
-build="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libbson-dev libjansson-dev libmicrohttpd-dev
+build="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libbson-dev libmicrohttpd-dev libgnutls28-dev
        libpcre2-dev liblz4-dev libzstd-dev libxxhash-dev libutf8proc-dev"
 demo="jq curl iso-codes tzdata rsync"
-tests="clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev python3 python3-pytest nodejs jq curl git rsync
-       vim nano perl sed inotify-tools procps tmux"
+tests="clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev python3 python3-pytest nodejs jq curl git
+       rsync vim nano perl sed inotify-tools procps tmux"
 
 wanted=""
 for group in "$@"; do
