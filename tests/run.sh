@@ -64,10 +64,11 @@ build() {
 # cmocka DIR NAME: run the unit tests of a build; each cmocka test counts
 cmocka() {
     local dir=$1 name=$2 rc=0 ok bad
+    rm -f "$dir/meson-logs/testlog.json"
     meson test -C "$dir" --suite unit --no-rebuild --num-processes 2 --timeout-multiplier "$((full ? 20 : 3))" \
         >"$scratch/unit" 2>&1 || rc=1
-    ok=$(grep -ac '^\[       OK \]' "$dir/meson-logs/testlog.txt")
-    bad=$(grep -ac '^\[  FAILED  \] [A-Za-z0-9_]*$' "$dir/meson-logs/testlog.txt")
+    read -r ok bad < <("$python" tests/support/count_unit.py "$dir/meson-logs/testlog.json")
+    ok=${ok:-0} bad=${bad:-0}
     if [ $rc -ne 0 ]; then
         grep -aE '^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' "$scratch/unit" | head -n 20
         grep -aE '^\[ *(ERROR|FAILED) *\]|ERROR: |runtime error' "$dir/meson-logs/testlog.txt" | head -n 40
@@ -82,8 +83,9 @@ pytest_run() {
     shift
     "$python" -m pytest -q --maxfail=20 -p no:cacheprovider --tb=short "$@" >"$scratch/pytest" 2>&1
     local rc=$?
-    ok=$(grep -aoE '[0-9]+ passed' "$scratch/pytest" | tail -n 1 | cut -d' ' -f1)
-    bad=$(grep -aoE '[0-9]+ (failed|error)' "$scratch/pytest" | awk '{n += $1} END {print n + 0}')
+    grep -aE ' in [0-9.]+s' "$scratch/pytest" | tail -n 1 >"$scratch/summary"
+    ok=$(grep -oE '[0-9]+ passed' "$scratch/summary" | cut -d' ' -f1)
+    bad=$(grep -oE '[0-9]+ (failed|error)' "$scratch/summary" | awk '{n += $1} END {print n + 0}')
     if [ $rc -ne 0 ]; then
         tail -n 60 "$scratch/pytest"
         [ "$bad" -gt 0 ] || bad=1
