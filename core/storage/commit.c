@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "storage/engine.h"
+#include "storage/mutation.h"
 
 enum { GROUP_BYTES = 16 << 20, GROUP_REQUESTS = 1024 };
 
@@ -37,10 +38,10 @@ enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct n
     if (!fresh)
         return nx_fail_nomem(err);
     nx_mutex_lock(&engine->state_mu);
-    old = engine->tree;
+    old = atomic_load(&engine->tree);
     tree = tree_with_memtable(old, fresh, &mark);
     if (tree) {
-        engine->tree = tree;
+        atomic_store(&engine->tree, tree);
         engine->active = fresh;
     }
     nx_cond_signal(&engine->flush_wake);
@@ -48,7 +49,7 @@ enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct n
     memtable_unref(fresh); /* the tree has it */
     if (!tree)
         return nx_fail_nomem(err);
-    tree_unref(old);
+    pins_retire(&engine->pins, old);
     return NX_OK;
 }
 
@@ -59,13 +60,17 @@ static bool is_full(const struct nx_engine *engine, const struct memtable *memta
 
 static bool can_rotate(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
 {
-    return engine->tree->count <= IMMUTABLE_MAX &&
-           engine->tree->version->levels.level[0].count < LEVEL0_STOP_TABLES;
+    const struct tree *tree = atomic_load(&engine->tree);
+
+    return tree->count <= IMMUTABLE_MAX &&
+           tree->version->levels.level[0].count < LEVEL0_STOP_TABLES;
 }
 
 static bool has_room(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
 {
-    return !is_full(engine, engine->tree->memtables[0]) || can_rotate(engine) ||
+    const struct tree *tree = atomic_load(&engine->tree);
+
+    return !is_full(engine, tree->memtables[0]) || can_rotate(engine) ||
            engine->background.code != NX_OK; /* then a commit fails rather than waits */
 }
 
@@ -140,6 +145,8 @@ static enum nx_code apply(struct nx_engine *engine, struct commit_request *first
     struct nx_err why = NX_ERR_INIT;
     uint64_t sequence = engine->sequence + 1;
 
+    if (engine_mutated(SHOW_HALF_A_BATCH))
+        atomic_store(&engine->visible, sequence + first->batch->count - 1);
     for (struct commit_request *r = first; count > 0; r = r->next, count--) {
         enum nx_code rc = batch_apply(nx_buf_slice(&r->batch->bytes), r->batch->count, sequence,
                                       engine->active, &why);
@@ -150,9 +157,9 @@ static enum nx_code apply(struct nx_engine *engine, struct commit_request *first
         }
         sequence += r->batch->count;
     }
-    engine->sequence = sequence - 1;
+    engine->sequence = sequence - 1 - engine_mutated(REUSE_SEQUENCE);
     /* Release: who reads at this sequence finds all of it in the memtables (I1). */
-    atomic_store_explicit(&engine->visible, engine->sequence, memory_order_release);
+    atomic_store_explicit(&engine->visible, sequence - 1, memory_order_release);
     return NX_OK;
 }
 

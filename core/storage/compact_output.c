@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "storage/mutation.h"
+
 void compact_output_init(struct compact_output *output, const struct compact_env *env,
                          const struct range_tombstones *ranges, uint64_t max_bytes)
 {
@@ -164,7 +166,7 @@ static enum nx_code end_table(struct compact_output *output, struct nx_slice upp
     if (rc != NX_OK || !output->writer)
         return rc;
     rc = table_writer_finish(output->writer, &props, err);
-    if (rc == NX_OK)
+    if (rc == NX_OK && !engine_mutated(SKIP_TABLE_SYNC))
         rc = output->file->ops->datasync(output->file, err); /* C1 */
     if (rc == NX_OK)
         rc = adopt(output, err);
@@ -201,7 +203,7 @@ enum nx_code compact_output_finish(struct compact_output *output, struct compact
     const struct compact_env *env = output->env;
     enum nx_code rc = end_table(output, NX_SLICE_NULL, err);
 
-    if (rc == NX_OK && output->result.count > 0)
+    if (rc == NX_OK && output->result.count > 0 && !engine_mutated(SKIP_TABLE_DIR_SYNC))
         rc = env->io->ops->sync_dir(env->io, env->dir, err); /* C1 */
     if (rc != NX_OK)
         return rc;

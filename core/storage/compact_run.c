@@ -18,6 +18,7 @@
 
 #include "storage/compact_output.h"
 #include "storage/merge.h"
+#include "storage/mutation.h"
 
 #define STOP_ASKED_EVERY 1024
 
@@ -134,7 +135,8 @@ static bool is_hidden(const struct rewrite *r, const struct entry *e, bool same_
     if (range_tombstones_count(r->all) > 0 &&
         range_tombstones_cover(r->all, e->key, strip_end(r, strip)) > e->sequence)
         return true;
-    return e->kind == ENTRY_DELETE && strip == 0 && !has_below(r, e->key, e->key);
+    return e->kind == ENTRY_DELETE && strip == 0 &&
+           (!has_below(r, e->key, e->key) || engine_mutated(DROP_TOMBSTONE_EARLY));
 }
 
 /* C4: sequences that all readers see cost space and say nothing. */

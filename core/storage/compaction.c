@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "storage/engine.h"
+#include "storage/mutation.h"
 #include "storage/view.h"
 
 enum { RETRY_MS = 1000 };
@@ -70,6 +71,8 @@ static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *
                                         .added_count = result.count,
                                         .level = job->to};
 
+        if (engine_mutated(REMOVE_TABLES_FIRST))
+            remove_tables(engine, job);
         rc = engine_install(engine, &change, 0, err);
     }
     if (rc == NX_OK) {
@@ -100,7 +103,7 @@ static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx
     enum nx_code rc = NX_OK;
 
     nx_mutex_lock(&engine->compact_mu);
-    read_view_acquire(engine, NULL, &view);
+    read_view_acquire_long(engine, NULL, &view);
     *idle = !compact_pick(view.levels, engine->options.table_bytes, engine->options.level_fanout,
                           engine->compact_cursor, &job);
     if (!*idle) {
@@ -156,7 +159,7 @@ static enum nx_code compact_range_once(struct nx_engine *engine, struct nx_slice
     enum nx_code rc = NX_OK;
 
     nx_mutex_lock(&engine->compact_mu);
-    read_view_acquire(engine, NULL, &view);
+    read_view_acquire_long(engine, NULL, &view);
     *done = !compact_pick_range(view.levels, begin, end, &job);
     if (!*done) {
         rc = run_job(engine, view.levels, &job, err);

@@ -358,8 +358,8 @@ void nx_engine_get_stats(struct nx_engine *engine, struct nx_engine_stats *out)
     struct tree *tree;
 
     *out = (struct nx_engine_stats){0};
+    tree = engine_tree(engine);
     nx_mutex_lock(&engine->state_mu);
-    tree = tree_ref(engine->tree);
     out->snapshots = engine->snapshot_count;
     out->background_error = engine->background.code;
     nx_mutex_unlock(&engine->state_mu);

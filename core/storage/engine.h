@@ -21,6 +21,7 @@
 #include "storage/batch.h"
 #include "storage/compact.h"
 #include "storage/manifest.h"
+#include "storage/pins.h"
 #include "storage/tree.h"
 #include "storage/wal.h"
 
@@ -81,7 +82,8 @@ struct nx_engine {
     struct nx_cond flush_wake;    /* there is something to flush, or to end */
     struct nx_cond compact_wake;  /* likewise to compact */
     struct nx_cond state_changed; /* a flush or compaction ended, or failed */
-    struct tree *tree;            /* guarded by state_mu */
+    _Atomic(struct tree *) tree;  /* replaced under state_mu; then pins_retire the old one */
+    struct pins pins;             /* of reads that hold it */
     struct nx_snapshot *newest_snapshot, *oldest_snapshot; /* guarded by state_mu */
     uint64_t snapshot_count;                               /* guarded by state_mu */
     uint64_t flushed_sequence;   /* guarded by state_mu; in durable tables */
@@ -147,6 +149,11 @@ enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, str
 void engine_set_background(struct nx_engine *engine, const struct nx_err *why, bool is_final);
 void engine_clear_background(struct nx_engine *engine);
 enum nx_code engine_background(struct nx_engine *engine, struct nx_err *err);
+
+/* --- view.c ----------------------------------------------------------------------------------- */
+
+/* A counted reference to the current tree. */
+struct tree *engine_tree(struct nx_engine *engine);
 
 /* --- recover.c -------------------------------------------------------------------------------- */
 

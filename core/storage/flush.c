@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "storage/engine.h"
+#include "storage/mutation.h"
 
 enum { RETRY_MS = 250 };
 
@@ -23,6 +24,8 @@ static enum nx_code collect_snapshots(struct nx_engine *engine, struct nx_buf *o
 {
     enum nx_code rc = NX_OK;
 
+    if (engine_mutated(FORGET_SNAPSHOTS))
+        return NX_OK;
     nx_mutex_lock(&engine->state_mu);
     for (struct nx_snapshot *s = engine->oldest_snapshot; s && rc == NX_OK; s = s->newer)
         rc = nx_buf_append(out, &s->sequence, sizeof s->sequence);
@@ -81,19 +84,9 @@ static enum nx_code flush_memtables(struct nx_engine *engine, const struct tree 
     return rc;
 }
 
-static struct tree *pin_tree(struct nx_engine *engine)
-{
-    struct tree *tree;
-
-    nx_mutex_lock(&engine->state_mu);
-    tree = tree_ref(engine->tree);
-    nx_mutex_unlock(&engine->state_mu);
-    return tree;
-}
-
 static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
 {
-    struct tree *tree = pin_tree(engine);
+    struct tree *tree = engine_tree(engine);
     enum nx_code rc = NX_OK;
 
     if (tree->count > 1)
@@ -124,7 +117,7 @@ static bool next_flush(struct nx_engine *engine, bool has_failed)
     nx_mutex_lock(&engine->state_mu);
     if (has_failed && !atomic_load(&engine->is_closing))
         nx_cond_wait_ms(&engine->flush_wake, &engine->state_mu, RETRY_MS);
-    while (engine->tree->count == 1 && !atomic_load(&engine->is_closing))
+    while (atomic_load(&engine->tree)->count == 1 && !atomic_load(&engine->is_closing))
         nx_cond_wait(&engine->flush_wake, &engine->state_mu);
     go_on = !atomic_load(&engine->is_closing);
     nx_mutex_unlock(&engine->state_mu);

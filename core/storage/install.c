@@ -4,15 +4,18 @@
 #include <stdlib.h>
 
 #include "storage/engine.h"
+#include "storage/mutation.h"
 
 /* The oldest memtables' mark tells what is in tables once they are. */
 static struct tree_memtable flushed_mark(struct nx_engine *engine, size_t flushed)
 {
     struct tree_memtable mark = {0};
+    const struct tree *tree;
 
     nx_mutex_lock(&engine->state_mu);
+    tree = atomic_load(&engine->tree);
     if (flushed)
-        mark = engine->tree->marks[engine->tree->count - flushed];
+        mark = tree->marks[tree->count - flushed];
     nx_mutex_unlock(&engine->state_mu);
     return mark;
 }
@@ -52,10 +55,10 @@ static enum nx_code swap_tree(struct nx_engine *engine, struct version *version,
     struct tree *tree, *old;
 
     nx_mutex_lock(&engine->state_mu);
-    old = engine->tree;
+    old = atomic_load(&engine->tree);
     tree = tree_with_version(old, version, flushed);
     if (tree) {
-        engine->tree = tree;
+        atomic_store(&engine->tree, tree);
         engine->table_changes++;
         if (flushed)
             engine->flushed_sequence = mark->sequence;
@@ -63,7 +66,7 @@ static enum nx_code swap_tree(struct nx_engine *engine, struct version *version,
     nx_mutex_unlock(&engine->state_mu);
     if (!tree)
         return nx_fail_nomem(err);
-    tree_unref(old);
+    pins_retire(&engine->pins, old);
     return NX_OK;
 }
 
@@ -107,6 +110,8 @@ enum nx_code engine_install(struct nx_engine *engine, const struct version_chang
         wal_sync(engine->wal, NULL);
         log_start = wal_first_needed(engine->wal, mark.log_position);
     }
+    if (log_start && engine_mutated(REMOVE_LOG_FIRST))
+        wal_remove_before(engine->wal, log_start);
     nx_mutex_lock(&engine->manifest_mu);
     rc = install(engine, change, flushed, &mark, log_start, &own);
     nx_mutex_unlock(&engine->manifest_mu);

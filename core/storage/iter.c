@@ -147,7 +147,7 @@ enum nx_code nx_iter_open(struct nx_engine *engine, const struct nx_range *range
     if (!iter)
         return nx_fail_nomem(err);
     iter->err = NX_ERR_INIT;
-    read_view_acquire(engine, range->snapshot, &iter->view);
+    read_view_acquire_long(engine, range->snapshot, &iter->view);
     shade_init(&iter->shade, iter->view.sequence);
     if (nx_buf_append(&iter->lower, range->lower.data, range->lower.len) == NX_OK &&
         nx_buf_append(&iter->upper, range->upper.data, range->upper.len) == NX_OK)

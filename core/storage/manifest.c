@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "storage/frame.h"
 #include "storage/manifest_edit.h"
+#include "storage/mutation.h"
 #include "storage/wal_segment.h"
 
 enum {
@@ -226,7 +227,7 @@ static enum nx_code write_frame(struct manifest *manifest, struct nx_file *file,
         return nx_fail_nomem(err);
     frame_seal(buffer->data, &frame, frame_seed(manifest->state.uuid, manifest->number, SEED_KIND));
     rc = file->ops->pwrite(file, manifest->offset, buffer->data, buffer->len, err);
-    if (rc == NX_OK)
+    if (rc == NX_OK && !engine_mutated(SKIP_MANIFEST_SYNC))
         rc = file->ops->datasync(file, err);
     if (rc != NX_OK)
         return rc;

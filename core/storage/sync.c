@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "storage/engine.h"
+#include "storage/mutation.h"
 
 static bool is_durable(const struct nx_engine *engine, uint64_t position)
 {
@@ -27,8 +28,8 @@ static enum nx_code make_durable(struct nx_engine *engine, struct nx_err *err)
     enum nx_code rc = wal_sync(engine->wal, err);
 
     atomic_fetch_add_explicit(&engine->counters.syncs, 1, memory_order_relaxed);
-    if (rc == NX_OK && !wal_needs_flush(engine->wal))
-        return NX_OK;
+    if ((rc == NX_OK && !wal_needs_flush(engine->wal)) || engine_mutated(TRUST_FAILED_SYNC))
+        return rc;
     return engine_flush_all(engine, err);
 }
 
@@ -57,7 +58,7 @@ static enum nx_code await(struct nx_engine *engine, uint64_t position, struct nx
     enum nx_code rc = NX_OK;
     uint64_t round;
 
-    if (is_durable(engine, position))
+    if (is_durable(engine, position) || engine_mutated(ACK_BEFORE_SYNC))
         return NX_OK;
     nx_mutex_lock(&engine->sync_mu);
     round = engine->round_begun + 1; /* one that runs already may have begun without us */

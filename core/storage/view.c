@@ -10,17 +10,23 @@
 
 #include "storage/engine.h"
 
-void read_view_acquire(struct nx_engine *engine, const struct nx_snapshot *snapshot,
-                       struct read_view *out)
+struct tree *engine_tree(struct nx_engine *engine)
 {
     struct tree *tree;
 
     nx_mutex_lock(&engine->state_mu);
-    tree = tree_ref(engine->tree);
+    tree = tree_ref(atomic_load(&engine->tree));
     nx_mutex_unlock(&engine->state_mu);
+    return tree;
+}
+
+static void fill_in(struct nx_engine *engine, const struct nx_snapshot *snapshot, struct tree *tree,
+                    struct pin_slot *slot, struct read_view *out)
+{
     *out = (struct read_view){
         .engine = engine,
         .tree = tree,
+        .slot = slot,
         .memtables = tree->memtables,
         .memtable_count = tree->count,
         .levels = &tree->version->levels,
@@ -30,9 +36,37 @@ void read_view_acquire(struct nx_engine *engine, const struct nx_snapshot *snaps
     };
 }
 
+void read_view_acquire(struct nx_engine *engine, const struct nx_snapshot *snapshot,
+                       struct read_view *out)
+{
+    struct pin_slot *slot = NULL;
+    struct tree *tree = pin_current(&engine->pins, &engine->tree, &slot);
+
+    if (!tree)
+        tree = engine_tree(engine);
+    fill_in(engine, snapshot, tree, slot, out);
+}
+
+void read_view_acquire_long(struct nx_engine *engine, const struct nx_snapshot *snapshot,
+                            struct read_view *out)
+{
+    struct pin_slot *slot;
+
+    read_view_acquire(engine, snapshot, out);
+    slot = out->slot;
+    if (!slot)
+        return;
+    tree_ref(out->tree);
+    out->slot = NULL;
+    unpin(slot, out->tree);
+}
+
 void read_view_release(struct read_view *view)
 {
-    tree_unref(view->tree);
+    if (view->slot)
+        unpin(view->slot, view->tree);
+    else
+        tree_unref(view->tree);
     view->tree = NULL;
 }
 

@@ -18,20 +18,26 @@
 struct nx_engine;
 struct nx_snapshot;
 struct tree;
+struct pin_slot;
 struct cache;
 
 struct read_view {
     struct nx_engine *engine;
-    struct tree *tree;                 /* the pin */
+    struct tree *tree;                 /* held by the slot, or counted */
+    struct pin_slot *slot;             /* NULL: counted */
     struct memtable *const *memtables; /* newest first */
     size_t memtable_count;
     const struct levels *levels;
     uint64_t sequence;
 };
 
-/* At `snapshot`, or at the newest state when NULL. Cannot fail. */
+/* At `snapshot`, or at the newest state when NULL. Cannot fail. For one lookup: there are few
+ * slots. */
 void read_view_acquire(struct nx_engine *engine, const struct nx_snapshot *snapshot,
                        struct read_view *out);
+/* Likewise, to be kept. */
+void read_view_acquire_long(struct nx_engine *engine, const struct nx_snapshot *snapshot,
+                            struct read_view *out);
 void read_view_release(struct read_view *view);
 
 #endif

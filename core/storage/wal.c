@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "storage/mutation.h"
 #include "storage/wal_segment.h"
 
 enum { BUFFER_KEPT_BYTES = 1 << 20, PAGE_BYTES = 4096, STEPS = 16 };
@@ -124,7 +125,7 @@ static enum nx_code create_file(struct wal *wal, struct segment *segment, struct
         return rc;
     segment->allocated = allocation_for(wal, segment, WAL_HEADER_BYTES);
     rc = segment->file->ops->allocate(segment->file, segment->allocated, err);
-    if (rc == NX_OK)
+    if (rc == NX_OK && !engine_mutated(SKIP_SEGMENT_DIR_SYNC))
         rc = wal->io->ops->sync_dir(wal->io, wal->dir, err);
     if (rc != NX_OK)
         remove_file(wal, segment->info.number);
@@ -456,7 +457,7 @@ static enum nx_code sync_one(struct wal *wal, struct segment *segment, struct nx
     rc = segment->file->ops->datasync(segment->file, err);
     if (rc == NX_OK)
         mark_synced(wal, segment, was_left);
-    else
+    else if (!engine_mutated(TRUST_FAILED_SYNC))
         mark_lost(wal, segment);
     return rc;
 }
@@ -570,7 +571,7 @@ static enum nx_code adopt_tail(struct wal *wal, const struct wal_tail *tail, str
         segment->refs = 1;
         segment->is_left = true;
         segment->has_header = tail->closed;
-        segment->is_lost = !tail->closed; /* I6 */
+        segment->is_lost = !tail->closed && !engine_mutated(TRUST_REPLAY); /* I6 */
         atomic_fetch_add(&wal->lost_count, segment->is_lost);
         wal->segments[wal->count++] = segment;
     }

@@ -1,0 +1,44 @@
+/*
+ * mutation.h - one safety step left out on purpose, to prove that the tests notice.
+ *
+ * A test chooses a mutation for the whole process; none is active otherwise. Without NX_DEBUG, as
+ * in a release, engine_mutated() is the constant false and nothing of this is in the library.
+ * tests/unit/storage/mutations.sh runs them all and fails when the suite does not.
+ */
+#ifndef STORAGE_MUTATION_H
+#define STORAGE_MUTATION_H
+
+#include <stdbool.h>
+
+enum engine_mutation {
+    MUTATION_NONE,
+    SKIP_TABLE_SYNC,       /* a table counts as written before its data is on disk */
+    SKIP_TABLE_DIR_SYNC,   /* or before its name is */
+    SKIP_SEGMENT_DIR_SYNC, /* a log segment is used before its name is on disk */
+    SKIP_MANIFEST_SYNC,    /* an edit counts before it is on disk */
+    SKIP_CHECKSUM,         /* a table's blocks are not checked */
+    SKIP_FRAME_HASH,       /* nor are the log's frames: a torn group is applied */
+    ACK_BEFORE_SYNC,       /* a sync commit is acknowledged when it is written */
+    TRUST_FAILED_SYNC,     /* a file whose datasync failed is synced again */
+    TRUST_REPLAY,          /* what was read back from the log is taken for durable */
+    DROP_TOMBSTONE_EARLY,  /* compaction drops deletions that still hide something */
+    FORGET_SNAPSHOTS,      /* compaction keeps no versions for them */
+    REMOVE_LOG_FIRST,      /* the log is removed before the manifest says so */
+    REMOVE_TABLES_FIRST,   /* and a compaction's inputs likewise */
+    REUSE_SEQUENCE,        /* a commit gets the last one's sequence again */
+    SHOW_HALF_A_BATCH,     /* a commit is visible before it is in the memtable */
+    MUTATION_COUNT
+};
+
+#ifdef NX_DEBUG
+bool engine_mutated(enum engine_mutation which);
+void engine_mutate(enum engine_mutation which);
+#else
+static inline bool engine_mutated(enum engine_mutation which)
+{
+    (void)which;
+    return false;
+}
+#endif
+
+#endif
