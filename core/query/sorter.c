@@ -289,9 +289,11 @@ static enum nx_code spill(struct sorter *sorter, struct nx_err *err)
 
 static enum nx_code take_bytes(struct sorter *sorter, size_t size, struct nx_err *err)
 {
+    uint64_t half = sorter->budget->limits.memory_bytes / 2; /* the other is for other stages */
+    bool enough = sorter->spill_dir && sorter->count && sorter->taken_bytes + size > half;
     enum nx_code rc;
 
-    if (!budget_take(sorter->budget, size)) {
+    if (enough || !budget_take(sorter->budget, size)) {
         if (!sorter->spill_dir || sorter->count == 0)
             return budget_fail(sorter->budget, "the sort", err);
         rc = spill(sorter, err);

@@ -24,6 +24,7 @@ struct spool {
     const char *what;
     struct nx_buf memory; /* documents not in the file; of it, what is being written or read */
     uint64_t taken;       /* from the budget */
+    uint64_t may_take;    /* before it goes to a file */
     struct nx_file *file; /* NULL: all in memory */
     char path[PATH_BYTES];
     uint64_t file_bytes;
@@ -33,8 +34,8 @@ struct spool {
     struct nx_buf window; /* a part of the file */
 };
 
-enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, struct spool **out,
-                       struct nx_err *err)
+enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, uint64_t may_take,
+                       struct spool **out, struct nx_err *err)
 {
     struct spool *spool = calloc(1, sizeof *spool);
 
@@ -44,6 +45,7 @@ enum nx_code spool_new(struct budget *budget, const char *dir, const char *what,
     spool->budget = budget;
     spool->dir = dir;
     spool->what = what;
+    spool->may_take = may_take;
     return NX_OK;
 }
 
@@ -87,9 +89,12 @@ static enum nx_code open_file(struct spool *spool, struct nx_err *err)
 
 static enum nx_code flush(struct spool *spool, struct nx_err *err)
 {
-    enum nx_code rc = spool->file->ops->pwrite(spool->file, spool->file_bytes, spool->memory.data,
-                                               spool->memory.len, err);
+    enum nx_code rc;
 
+    if (spool->memory.len == 0)
+        return NX_OK;
+    rc = spool->file->ops->pwrite(spool->file, spool->file_bytes, spool->memory.data,
+                                  spool->memory.len, err);
     if (rc != NX_OK)
         return rc;
     spool->file_bytes += spool->memory.len;
@@ -120,7 +125,7 @@ enum nx_code spool_add(struct spool *spool, struct nx_slice doc, struct nx_err *
     enum nx_code rc = NX_OK;
 
     if (!spool->file) {
-        if (budget_take(spool->budget, doc.len))
+        if (spool->taken + doc.len <= spool->may_take && budget_take(spool->budget, doc.len))
             spool->taken += doc.len;
         else
             rc = spill(spool, err);

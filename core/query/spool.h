@@ -12,9 +12,10 @@
 
 struct spool;
 
-/* `dir` NULL: memory only, then NX_EBUDGET. `what` names the user of the memory in messages. */
-enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, struct spool **out,
-                       struct nx_err *err);
+/* Past `may_take` bytes of the budget, or when nothing is left of it, documents go to a file.
+ * `dir` NULL: memory only, then NX_EBUDGET. `what` names the user of the memory in messages. */
+enum nx_code spool_new(struct budget *budget, const char *dir, const char *what, uint64_t may_take,
+                       struct spool **out, struct nx_err *err);
 void spool_free(struct spool *spool);
 void spool_clear(struct spool *spool);
 enum nx_code spool_add(struct spool *spool, struct nx_slice doc, struct nx_err *err);

@@ -89,7 +89,8 @@ static enum nx_code spool_all(struct facet_stage *stage, struct nx_err *err)
 {
     struct pipeline_context *context = stage->stage.context;
     struct nx_slice doc;
-    enum nx_code rc = spool_new(&context->budget, context->spill_dir, "$facet", &stage->spool, err);
+    enum nx_code rc =
+        spool_new(&context->budget, context->spill_dir, "$facet", UINT64_MAX, &stage->spool, err);
 
     ((struct spool_stage *)stage->reader)->spool = stage->spool;
     while (rc == NX_OK && (rc = stage_pull(&stage->stage, &doc, err)) == NX_OK)

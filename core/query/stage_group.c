@@ -4,7 +4,7 @@
  * Past half of the memory limit no group is added: documents of groups that are not in the table go
  * to one of PARTITIONS spools by the hash of their key, in their order, and those are grouped one
  * by one, the same way, after the table has been given. The other half is room for the groups there
- * are.
+ * are, so a spool takes none of it: it is a file from its first document on.
  */
 #include <stdlib.h>
 
@@ -212,7 +212,8 @@ static enum nx_code put_off(struct group_stage *stage, uint64_t hash, struct nx_
     if (!context->spill_dir || stage->level == LEVELS_MAX)
         return budget_fail(&context->budget, "$group", err);
     if (!stage->partitions[at])
-        rc = spool_new(&context->budget, context->spill_dir, "$group", &stage->partitions[at], err);
+        rc = spool_new(&context->budget, context->spill_dir, "$group", 0, &stage->partitions[at],
+                       err);
     return rc == NX_OK ? spool_add(stage->partitions[at], doc, err) : rc;
 }
 
@@ -297,9 +298,13 @@ static enum nx_code add_document(struct group_stage *stage, struct nx_slice doc,
     if (!group && stage->frozen)
         return put_off(stage, hash, doc, err);
     if (!group) {
-        rc = add_group(stage, &key, hash, &group, err);
+        rc = account(stage, 0, group_bytes(stage, &key) + sizeof(struct group *), err);
+        if (rc == NX_EBUDGET && stage->group_count) { /* other stages have the rest */
+            stage->frozen = true;
+            return put_off(stage, hash, doc, err);
+        }
         if (rc == NX_OK)
-            rc = account(stage, 0, group_bytes(stage, &key) + sizeof(struct group *), err);
+            rc = add_group(stage, &key, hash, &group, err);
         if (rc != NX_OK)
             return rc;
     }
