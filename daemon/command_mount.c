@@ -1,8 +1,11 @@
 /* command_mount.c - mount and umount. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +15,7 @@
 #include "daemon/service.h"
 #include "fs/fs.h"
 
-enum { UMOUNT_WAIT_MS = 60000 };
+enum { UMOUNT_WAIT_MS = 60000, DYING_WAIT_MS = 10000 };
 
 static void on_unmounted(void *arg)
 {
@@ -90,12 +93,51 @@ static enum nx_code resolve_mountpoint(struct daemon *daemon, const char *path, 
     return NX_OK;
 }
 
+/* Only root may abort by umount; who mounted may through the control file system. */
+static void abort_connection(const char *mountpoint)
+{
+    char path[80];
+    struct statx stat;
+    FILE *file;
+
+    if (umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW) == 0 || errno == EBUSY ||
+        statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &stat) != 0)
+        return;
+    snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort",
+             (unsigned)makedev(stat.stx_dev_major, stat.stx_dev_minor));
+    file = fopen(path, "we");
+    if (file) {
+        fputs("1", file);
+        fclose(file);
+    }
+}
+
+/*
+ * A daemon that is killed while its notifier waits for the lock of a directory, in which a program
+ * waits for the daemon, cannot end: the notifier keeps the connection open, and the data directory
+ * locked, until the connection is aborted.
+ */
+static void end_dying_daemon(const char *mountpoint)
+{
+    struct mount_record record;
+
+    if (mount_record_read(mountpoint, &record, NULL) != NX_OK)
+        return;
+    if (process_is_dying(record.pid)) {
+        abort_connection(mountpoint);
+        process_wait(record.pid, DYING_WAIT_MS);
+    }
+    mount_record_fini(&record);
+}
+
 static enum nx_code prepare_mount(struct daemon *daemon, struct nx_err *err)
 {
     const struct cli *cli = daemon->cli;
     enum nx_code rc;
 
     rc = resolve_mountpoint(daemon, cli->argv[1], err);
+    if (rc == NX_OK)
+        end_dying_daemon(daemon->mountpoint);
     if (rc == NX_OK)
         rc = daemon_make_datadir(daemon, cli->argv[0], err);
     if (rc == NX_OK && (is_inside(daemon->datadir, daemon->mountpoint) ||

@@ -230,3 +230,22 @@ bool process_wait(pid_t pid, int timeout_ms)
     close(fd);
     return n > 0;
 }
+
+bool process_is_dying(pid_t pid)
+{
+    char path[64];
+    char text[512];
+    const char *behind_name;
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    behind_name = strrchr(text, ')');
+    return behind_name && (!strncmp(behind_name, ") Z", 3) || !strncmp(behind_name, ") X", 3));
+}

@@ -42,5 +42,7 @@ void mount_record_remove(const char *mountpoint);
 void mount_record_fini(struct mount_record *record);
 /* Wait until a process is gone; false after `timeout_ms`. */
 bool process_wait(pid_t pid, int timeout_ms);
+/* Killed, but a thread of it is still inside the kernel, with all of its files open. */
+bool process_is_dying(pid_t pid);
 
 #endif

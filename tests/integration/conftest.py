@@ -158,6 +158,7 @@ class Mount(Daemon):
     def __init__(self, data_dir, path, *options):
         super().__init__(data_dir, *options)
         self.path = pathlib.Path(path)
+        self.killed = []
 
     def start(self):
         (self.data_dir / "http.addr").unlink(missing_ok=True)
@@ -169,7 +170,21 @@ class Mount(Daemon):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "the mount is not ready"
             time.sleep(0.02)
+        self.reap()
         return self
+
+    def kill(self):
+        """As a crash would. One of its threads may stay in the kernel until the next mount takes over."""
+        self.process.kill()
+        while pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX":
+            time.sleep(0.01)
+        self.killed.append(self.process)
+        self.process = None
+
+    def reap(self):
+        for process in self.killed:
+            process.wait(timeout=30)
+        self.killed.clear()
 
     def is_answering(self):
         """Not by its attributes: the kernel has those of a dead mount in its cache."""
