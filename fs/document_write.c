@@ -61,8 +61,7 @@ static void writer_free(struct writer *writer)
     handle_free(&writer->base);
 }
 
-/* --- refusing
- * ------------------------------------------------------------------------------------------ */
+/* --- refusing --------------------------------------------------------------------------------- */
 
 struct refusal {
     struct job job;
@@ -152,8 +151,7 @@ static void refuse(struct writer *writer, fuse_req_t req, const struct nx_err *e
     pool_submit(writer->base.fs->pool, &writer->strand, &refusal->job);
 }
 
-/* --- preparing and committing; the lock is held
- * --------------------------------------------------------- */
+/* --- preparing and committing; the lock is held ----------------------------------------------- */
 
 static enum nx_code prepare(struct writer *writer, const struct place *place, struct nx_err *err)
 {
@@ -261,8 +259,7 @@ static void commit_and_answer(struct writer *writer, fuse_req_t req, const char 
     }
 }
 
-/* --- requests
- * -------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static enum nx_code load(struct writer *writer, struct nx_err *err)
 {
@@ -493,8 +490,7 @@ struct handle *document_open_writer(fuse_req_t req, const struct nx_attr *attr,
     return &writer->base;
 }
 
-/* --- truncate(2)
- * ------------------------------------------------------------------------------------------ */
+/* --- truncate(2) ------------------------------------------------------------------------------ */
 
 /* The committed text, cut or extended, must be a document itself. */
 static enum nx_code truncate_text(struct fs *fs, nx_ino ino, off_t size, struct nx_buf *text,

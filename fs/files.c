@@ -15,8 +15,7 @@
 #include "fs/reply.h"
 #include "fs/writers.h"
 
-/* --- opening
- * ---------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 enum nx_code files_open_handle(fuse_req_t req, const struct nx_attr *attr,
                                struct fuse_file_info *file, struct nx_err *err)
@@ -101,8 +100,7 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
         reply_fail(req, "open", &err);
 }
 
-/* --- to the handle
- * ------------------------------------------------------------------------------------ */
+/* --- to the handle ---------------------------------------------------------------------------- */
 
 void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 struct fuse_file_info *file)
@@ -146,8 +144,7 @@ void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     handle_release(handle, req);
 }
 
-/* --- attributes
- * ---------------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------- */
 
 void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {

@@ -48,9 +48,7 @@ static void submit(struct handle *handle, struct magic_job *job)
         pool_submit(handle->fs->pool, &magic_of_handle(handle)->strand, &job->job);
 }
 
-/* --- reads
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reads ------------------------------------------------------------------------------------ */
 
 static void on_interrupt(fuse_req_t req, void *arg)
 {
@@ -89,8 +87,7 @@ static void submit_read(struct handle *handle, fuse_req_t req, size_t size, off_
     submit(handle, job_new(handle, req, run_read, NULL, size, offset));
 }
 
-/* --- writes, flushes
- * ---------------------------------------------------------------------------------------- */
+/* --- writes, flushes -------------------------------------------------------------------------- */
 
 static void run_write(struct job *job)
 {
@@ -185,9 +182,7 @@ void magic_handle_settle(struct magic_handle *handle, struct magic_job *job, siz
     notifier_drain(handle->base.fs->notifier, settled, settling);
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void handle_end(struct magic_handle *handle)
 {

@@ -22,8 +22,7 @@ static struct import *import_of(struct magic_handle *handle)
     return (struct import *)handle;
 }
 
-/* --- what a read gives
- * ------------------------------------------------------------------------------------ */
+/* --- what a read gives ------------------------------------------------------------------------ */
 
 static enum nx_code start_answer(void *arg, struct nx_err *err)
 {
@@ -51,9 +50,7 @@ static void stop_answer(void *arg)
 
 static const struct stream_source answer = {start_answer, next_answer, stop_answer};
 
-/* --- jobs
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 static void take_counts(struct import *import)
 {

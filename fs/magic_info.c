@@ -26,9 +26,7 @@ static enum nx_code make_count(struct magic_handle *handle, struct nx_buf *out, 
     return rc == NX_OK ? nx_buf_printf(out, "%ju\n", (uintmax_t)count) : rc;
 }
 
-/* --- .stats
- * -----------------------------------------------------------------------------------------------
- */
+/* --- .stats ----------------------------------------------------------------------------------- */
 
 static enum nx_code add_engine(struct fs *fs, struct nx_buf *out)
 {
@@ -112,8 +110,7 @@ static enum nx_code make_stats(struct magic_handle *handle, struct nx_buf *out, 
     return rc == NX_OK ? add_engine(fs, out) : rc;
 }
 
-/* --- .schema, .errors, .help
- * ------------------------------------------------------------------------------- */
+/* --- .schema, .errors, .help ------------------------------------------------------------------ */
 
 static enum nx_code make_schema(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
 {
@@ -167,9 +164,7 @@ static enum nx_code make_help(struct magic_handle *handle, struct nx_buf *out, s
                                          "\"Invalid argument\".\n");
 }
 
-/* --- the handle
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the handle ------------------------------------------------------------------------------- */
 
 static const info_fn makers[MAGIC_KINDS] = {
     [MAGIC_COUNT] = make_count,   [MAGIC_STATS] = make_stats, [MAGIC_SCHEMA] = make_schema,

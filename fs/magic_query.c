@@ -32,8 +32,7 @@ static struct query *query_of(struct magic_handle *handle)
     return (struct query *)handle;
 }
 
-/* --- the source of results
- * ------------------------------------------------------------------------------ */
+/* --- the source of results -------------------------------------------------------------------- */
 
 /* $out and $merge run at the first read after the write, and once. */
 static bool may_run(struct query *query)
@@ -94,9 +93,7 @@ static void stop_results(void *arg)
 
 static const struct stream_source results = {start_results, next_results, stop_results};
 
-/* --- jobs
- * -------------------------------------------------------------------------------------------------
- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 static void drop_snapshot(struct magic_handle *handle)
 {

@@ -5,8 +5,7 @@
 
 #include <inttypes.h>
 
-/* --- how far a text is
- * ---------------------------------------------------------------------------------- */
+/* --- how far a text is ------------------------------------------------------------------------ */
 
 static enum nx_scan_state place_reason(const struct nx_json_scanner *scanner, struct nx_err *err)
 {
@@ -72,8 +71,7 @@ static enum nx_code parse(struct nx_slice text, bool want_array, struct nx_buf *
     return rc;
 }
 
-/* --- fields
- * --------------------------------------------------------------------------------------------- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 struct field {
     const char *name;
@@ -139,8 +137,7 @@ static bool flag_of(const struct nx_value *value)
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-/* --- opening
- * ---------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum nx_code open_find(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino dir,
                               struct nx_slice text, const struct nx_limits *limits,
@@ -260,9 +257,7 @@ bool magic_text_writes(struct nx_slice text)
     return writes;
 }
 
-/* --- .update
- * ------------------------------------------------------------------------------------------------
- */
+/* --- .update ---------------------------------------------------------------------------------- */
 
 static enum nx_code take_update(struct nx_slice text, struct nx_buf *request, struct nx_update *out,
                                 struct nx_err *err)

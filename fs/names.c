@@ -62,8 +62,7 @@ static void explain(struct fs *fs, nx_ino dir, const char *name, enum nx_code rc
         errors_add(fs->errors, dir, name, err, text);
 }
 
-/* --- lookup
- * --------------------------------------------------------------------------------------- */
+/* --- lookup ----------------------------------------------------------------------------------- */
 
 static bool lookup_magic(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -126,8 +125,7 @@ void names_readlink(fuse_req_t req, fuse_ino_t ino)
     reply_fail(req, "readlink", &err);
 }
 
-/* --- making
- * --------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* A name that is there already, for an open that may find one. */
 static void open_existing(struct parked *parked, nx_ino parent, const char *name)
@@ -240,8 +238,7 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
     parked_finish(parked, rc, &err);
 }
 
-/* --- removing
- * ------------------------------------------------------------------------------------- */
+/* --- removing --------------------------------------------------------------------------------- */
 
 void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -324,8 +321,7 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     parked_finish(parked, rc, &err);
 }
 
-/* --- moving
- * --------------------------------------------------------------------------------------- */
+/* --- moving ----------------------------------------------------------------------------------- */
 
 /* The text of a plain file that was refused as a document, for the caret. */
 static void read_source(struct fs *fs, nx_ino dir, const char *name, struct nx_buf *out)

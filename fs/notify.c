@@ -259,8 +259,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- the face
- * -------------------------------------------------------------------------------------- */
+/* --- the face --------------------------------------------------------------------------------- */
 
 void notifier_drain(struct notifier *notifier, nx_commit_fn done, void *arg)
 {

@@ -31,7 +31,8 @@ LIBRARIES = {
     r"jansson": ("tests/",),
     r"bson/": ("core/doc/", "core/query/"),
     r"pcre2": ("core/query/",),
-    r"(lz4|zstd|xxhash)": ("core/",),
+    r"(lz4|zstd)": ("core/",),
+    r"xxhash": ("core/", "fs/"),
 }
 
 # the operating system's disk, clock, randomness and threads belong to the file layer

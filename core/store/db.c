@@ -14,8 +14,7 @@ void nx_db_options_init(struct nx_db_options *options)
     nx_engine_options_init(&options->engine);
 }
 
-/* --- the format
- * ----------------------------------------------------------------------------------- */
+/* --- the format ------------------------------------------------------------------------------- */
 
 static enum nx_code put_root(struct nx_db *db, struct nx_batch *batch)
 {
@@ -105,8 +104,7 @@ static enum nx_code read_format(struct nx_db *db, const char *dir, struct nx_err
     return rc;
 }
 
-/* --- the spill folder
- * ----------------------------------------------------------------------------- */
+/* --- the spill folder ------------------------------------------------------------------------- */
 
 struct spill_list {
     struct nx_buf names; /* NUL-terminated, one after the other */
@@ -167,8 +165,7 @@ static enum nx_code clean_spill_dir(struct nx_db *db, const char *dir, struct nx
     return rc;
 }
 
-/* --- open and close
- * ------------------------------------------------------------------------------- */
+/* --- open and close --------------------------------------------------------------------------- */
 
 static struct nx_db *db_new(const struct nx_db_options *options)
 {

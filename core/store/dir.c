@@ -95,8 +95,7 @@ static enum nx_code open_iter(struct nx_dir *dir, struct nx_err *err)
     return nx_iter_open(dir->db->engine, &range, &dir->iter, err);
 }
 
-/* --- next
- * ----------------------------------------------------------------------------------------- */
+/* --- next ------------------------------------------------------------------------------------- */
 
 static enum nx_code finish_name(struct nx_dir *dir, enum nx_code rc, struct nx_dirent *out,
                                 struct nx_err *err)
@@ -191,8 +190,7 @@ enum nx_code nx_dir_next(struct nx_dir *dir, struct nx_dirent *out, struct nx_er
     return NX_DONE;
 }
 
-/* --- seek
- * ----------------------------------------------------------------------------------------- */
+/* --- seek ------------------------------------------------------------------------------------- */
 
 static enum nx_code begin_again(struct nx_dir *dir, struct nx_err *err)
 {

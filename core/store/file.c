@@ -3,8 +3,7 @@
 
 #include <inttypes.h>
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static uint64_t chunk_count(uint64_t size)
 {
@@ -150,8 +149,7 @@ enum nx_code nx_db_readlink(struct nx_db *db, const struct nx_snapshot *snapshot
     return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void file_put_all(struct tx *tx, nx_ino ino, struct nx_slice data)
 {
@@ -303,8 +301,7 @@ enum nx_code file_truncate(struct tx *tx, nx_ino ino, struct node *node, uint64_
     return rc;
 }
 
-/* --- the last name
- * -------------------------------------------------------------------------------- */
+/* --- the last name ---------------------------------------------------------------------------- */
 
 void file_remove(struct tx *tx, nx_ino ino, const struct node *node)
 {

@@ -13,8 +13,7 @@ static bool is_document_name(struct nx_db *db, nx_ino parent, struct nx_slice na
            is_document_slot(node.kind, name);
 }
 
-/* --- create
- * --------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 static enum nx_code create_draft(struct tx *tx, struct place *place, struct nx_attr *attr,
                                  struct nx_err *err)
@@ -173,8 +172,7 @@ enum nx_code nx_db_create(struct nx_db *db, nx_ino parent, const char *name, siz
     return tx_finish(tx, rc, err);
 }
 
-/* --- link
- * ----------------------------------------------------------------------------------------- */
+/* --- link ------------------------------------------------------------------------------------- */
 
 #define LINK_MAX_COUNT 65000u
 
@@ -237,8 +235,7 @@ enum nx_code nx_db_link(struct nx_db *db, nx_ino ino, nx_ino parent, const char 
     return tx_finish(tx, rc, err);
 }
 
-/* --- unlink and rmdir
- * ----------------------------------------------------------------------------- */
+/* --- unlink and rmdir ------------------------------------------------------------------------- */
 
 static enum nx_code remove_locked(struct tx *tx, struct place *place, bool directory,
                                   struct nx_attr *removed, struct nx_err *err)
@@ -295,8 +292,7 @@ enum nx_code nx_db_rmdir(struct nx_db *db, nx_ino parent, const char *name, size
     return remove_name(db, parent, nx_slice(name, name_len), true, change, NULL, err);
 }
 
-/* --- attributes
- * ----------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------- */
 
 static void set_common(unsigned mask, const struct nx_attr *values, uint32_t *mode, uint32_t *uid,
                        uint32_t *gid)

@@ -5,8 +5,7 @@
 #include "store/store.h"
 #include "store/tx.h"
 
-/* --- one node
- * ------------------------------------------------------------------------------------- */
+/* --- one node --------------------------------------------------------------------------------- */
 
 static enum nx_code stat_document(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                   const struct node *node, struct nx_attr *out, struct nx_err *err)
@@ -103,8 +102,7 @@ enum nx_code nx_db_lookup(struct nx_db *db, const struct nx_snapshot *snapshot, 
     return lookup_entry(db, snapshot, parent, slice, out, err);
 }
 
-/* --- collections by path
- * -------------------------------------------------------------------------- */
+/* --- collections by path ---------------------------------------------------------------------- */
 
 /* The next name of a path; false after the last. An empty path has one empty name, which is none.
  */
@@ -215,8 +213,7 @@ enum nx_code nx_db_collection_make(struct nx_db *db, const char *path, size_t pa
     return rc;
 }
 
-/* --- path of a directory
- * -------------------------------------------------------------------------- */
+/* --- path of a directory ---------------------------------------------------------------------- */
 
 /* Names from the innermost outwards, each put in front: depth is bounded by what was created. */
 enum nx_code nx_db_path(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
@@ -246,8 +243,7 @@ enum nx_code nx_db_path(struct nx_db *db, const struct nx_snapshot *snapshot, nx
     return NX_OK;
 }
 
-/* --- every collection
- * ----------------------------------------------------------------------------- */
+/* --- every collection ------------------------------------------------------------------------- */
 
 /* A walk without recursion: the path, and for each level the directory and where its name begins.
  */

@@ -59,8 +59,7 @@ enum nx_code place_load(struct tx *tx, struct place *place, struct nx_err *err)
     return rc == NX_ENOTFOUND ? NX_OK : rc;
 }
 
-/* --- plain names
- * ---------------------------------------------------------------------------------- */
+/* --- plain names ------------------------------------------------------------------------------ */
 
 static bool is_directory_kind(enum nx_kind kind)
 {
@@ -99,8 +98,7 @@ enum nx_code place_remove_plain(struct tx *tx, const struct place *place, struct
     return NX_OK;
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------ */
+/* --- documents -------------------------------------------------------------------------------- */
 
 static void count_document(struct tx_dir *dir, const struct doc_header *header, bool more)
 {
@@ -152,8 +150,7 @@ enum nx_code place_remove_document(struct tx *tx, const struct place *place, boo
     return NX_OK;
 }
 
-/* --- whatever is there
- * ---------------------------------------------------------------------------- */
+/* --- whatever is there ------------------------------------------------------------------------ */
 
 enum nx_code place_check_empty(struct tx *tx, const struct place *place, struct nx_err *err)
 {

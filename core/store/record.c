@@ -141,8 +141,7 @@ static struct nx_slice rest(const struct reader *r)
     return r->at ? nx_slice(r->at, (size_t)(r->end - r->at)) : NX_SLICE_NULL;
 }
 
-/* --- node
- * ----------------------------------------------------------------------------------------- */
+/* --- node ------------------------------------------------------------------------------------- */
 
 enum nx_code node_encode(const struct node *node, struct nx_buf *out)
 {
@@ -188,8 +187,7 @@ bool node_decode(struct nx_slice value, struct node *out)
     return r.at != NULL;
 }
 
-/* --- counters
- * ------------------------------------------------------------------------------------- */
+/* --- counters --------------------------------------------------------------------------------- */
 
 enum nx_code counters_encode(const struct counters *counters, struct nx_buf *out)
 {
@@ -217,8 +215,7 @@ bool counters_decode(struct nx_slice value, struct counters *out)
     return r.at == r.end;
 }
 
-/* --- entry
- * ---------------------------------------------------------------------------------------- */
+/* --- entry ------------------------------------------------------------------------------------ */
 
 enum nx_code entry_encode(const struct entry *entry, struct nx_buf *out)
 {
@@ -259,8 +256,7 @@ bool listing_decode(struct nx_slice value, struct entry *out, struct nx_slice *n
     return name->len > 0;
 }
 
-/* --- document
- * ------------------------------------------------------------------------------------- */
+/* --- document --------------------------------------------------------------------------------- */
 
 enum nx_code doc_header_encode(const struct doc_header *header, struct nx_buf *out)
 {

@@ -27,8 +27,7 @@ static enum nx_code touch_directory(struct tx *tx, nx_ino ino, struct nx_err *er
     return rc;
 }
 
-/* --- plain -> plain
- * ------------------------------------------------------------------------------- */
+/* --- plain -> plain --------------------------------------------------------------------------- */
 
 /* The node after it moved to `to`: a directory knows where it is and what it is. */
 static enum nx_code relocate(struct tx *tx, struct place *from, const struct place *to,
@@ -110,8 +109,7 @@ static enum nx_code move_plain(struct move *move, struct nx_err *err)
     return rc;
 }
 
-/* --- plain -> document
- * ---------------------------------------------------------------------------- */
+/* --- plain -> document ------------------------------------------------------------------------ */
 
 static void header_of_file(const struct tx *tx, const struct node *node, const struct body *body,
                            struct doc_header *out)
@@ -215,8 +213,7 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     return rc;
 }
 
-/* --- document -> plain
- * ---------------------------------------------------------------------------- */
+/* --- document -> plain ------------------------------------------------------------------------ */
 
 static enum nx_code put_text_file(struct tx *tx, const struct place *doc, nx_ino ino,
                                   struct nx_err *err)
@@ -268,8 +265,7 @@ static enum nx_code move_away(struct move *move, struct nx_err *err)
     return NX_OK;
 }
 
-/* --- document -> document
- * ------------------------------------------------------------------------- */
+/* --- document -> document --------------------------------------------------------------------- */
 
 /* The body under another id: a text that begins with _id stays as it is. */
 static enum nx_code body_for_id(struct tx *tx, const struct place *from, const struct nx_id *id,
@@ -339,8 +335,7 @@ static enum nx_code move_document(struct move *move, struct nx_err *err)
     return NX_OK;
 }
 
-/* --- exchange
- * ------------------------------------------------------------------------------------- */
+/* --- exchange --------------------------------------------------------------------------------- */
 
 static enum nx_code exchange_plain(struct move *move, struct nx_err *err)
 {
@@ -433,8 +428,7 @@ static enum nx_code exchange(struct move *move, struct nx_err *err)
     return NX_OK;
 }
 
-/* --- the call
- * ------------------------------------------------------------------------------------- */
+/* --- the call --------------------------------------------------------------------------------- */
 
 static bool is_same_name(const struct move *move)
 {

@@ -44,8 +44,7 @@ struct nx_db {
     struct tx *idle; /* guarded by idle_mu; changes kept for reuse */
 };
 
-/* --- reads; `snapshot` NULL: newest. `buf` holds what the results borrow
- * -------------------------- */
+/* --- reads; `snapshot` NULL: newest. `buf` holds what the results borrow ---------------------- */
 
 enum nx_code store_get(struct nx_db *db, const struct nx_snapshot *snapshot, const struct key *key,
                        struct nx_buf *buf, struct nx_err *err);
@@ -75,8 +74,7 @@ enum nx_code store_attr(struct nx_db *db, const struct nx_snapshot *snapshot, nx
                         const struct node *node, struct nx_attr *out, struct nx_err *err);
 enum nx_code store_corrupt(struct nx_err *err, const struct key *key, const char *what);
 
-/* --- names
- * ------------------------------------------------------------------------------------------ */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* True when `name` in a directory of this kind is a document's. */
 static inline bool is_document_slot(enum nx_kind directory, struct nx_slice name)

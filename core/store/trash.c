@@ -25,8 +25,7 @@ void trash_fini(struct trash *trash)
     nx_mutex_fini(&trash->mu);
 }
 
-/* --- drop
- * ----------------------------------------------------------------------------------------- */
+/* --- drop ------------------------------------------------------------------------------------- */
 
 static enum nx_code mark_dropped(struct tx *tx, nx_ino ino, struct nx_err *err)
 {
@@ -102,8 +101,7 @@ enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *ch
     return rc;
 }
 
-/* --- emptying one directory
- * ----------------------------------------------------------------------- */
+/* --- emptying one directory ------------------------------------------------------------------- */
 
 static enum nx_code add_document(struct nx_batch *batch, struct nx_iter *iter, struct nx_err *err)
 {
@@ -264,8 +262,7 @@ static enum nx_code empty_one(struct nx_db *db, nx_ino dir, struct nx_err *err)
     return tx_finish(tx, NX_OK, err);
 }
 
-/* --- all of them
- * ---------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 /* The first number of a kind at or after `from`. NX_DONE. */
 static enum nx_code next_number(struct nx_db *db, enum key_kind kind, uint64_t from, uint64_t *out,
@@ -307,8 +304,7 @@ enum nx_code trash_empty(struct nx_db *db, struct nx_err *err)
     return rc == NX_DONE ? NX_OK : rc;
 }
 
-/* --- the thread
- * ----------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void run(void *arg)
 {
@@ -384,8 +380,7 @@ void trash_wait(struct trash *trash)
     nx_mutex_unlock(&trash->mu);
 }
 
-/* --- plain files without a name
- * -------------------------------------------------------------------- */
+/* --- plain files without a name --------------------------------------------------------------- */
 
 enum nx_code trash_orphan(struct nx_db *db, uint64_t ino, struct nx_err *err)
 {

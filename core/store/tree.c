@@ -1,8 +1,7 @@
 /* tree.c - walks over nested directories with a list of those still to see, not with the stack. */
 #include "store/tree.h"
 
-/* --- walking
- * -------------------------------------------------------------------------------------- */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 static enum nx_code walk_entry(struct tx *tx, nx_ino dir, struct nx_iter *iter, tree_fn fn,
                                void *arg, struct nx_buf *todo, struct nx_err *err)
@@ -81,8 +80,7 @@ enum nx_code tree_is_below(struct nx_db *db, nx_ino ino, nx_ino top, bool *out, 
     return NX_OK;
 }
 
-/* --- crossing the border between collections and plain directories
- * --------------------------------- */
+/* --- crossing the border between collections and plain directories ---------------------------- */
 
 static enum nx_code cross(struct nx_slice name, const char *what, struct nx_err *err)
 {

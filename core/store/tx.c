@@ -10,8 +10,7 @@ struct tx_event {
     size_t name_at, to_name_at; /* in event_names */
 };
 
-/* --- begin
- * ---------------------------------------------------------------------------------------- */
+/* --- begin ------------------------------------------------------------------------------------ */
 
 static struct tx *tx_new(struct nx_db *db)
 {
@@ -130,8 +129,7 @@ static void unlock(struct tx *tx) NX_NO_THREAD_SAFETY
         nx_mutex_unlock(&tx->db->names);
 }
 
-/* --- submit
- * --------------------------------------------------------------------------------------- */
+/* --- submit ----------------------------------------------------------------------------------- */
 
 /* A caller that waits. */
 struct waiter {
@@ -304,8 +302,7 @@ void tx_cancel(struct tx *tx)
     give_back(tx);
 }
 
-/* --- directories
- * ---------------------------------------------------------------------------------- */
+/* --- directories ------------------------------------------------------------------------------ */
 
 static enum nx_code add_dir(struct tx *tx, struct tx_dir **out, struct nx_err *err)
 {
@@ -353,8 +350,7 @@ void tx_touch(struct tx *tx, struct tx_dir *dir)
     dir->changed = true;
 }
 
-/* --- records
- * -------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 static void fail(struct tx *tx, enum nx_code rc)
 {
@@ -532,8 +528,7 @@ void tx_delete_chunk(struct tx *tx, nx_ino ino, uint64_t number)
     delete (tx, &key);
 }
 
-/* --- notices
- * -------------------------------------------------------------------------------------- */
+/* --- notices ---------------------------------------------------------------------------------- */
 
 static size_t add_name(struct tx *tx, struct nx_slice name)
 {

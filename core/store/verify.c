@@ -30,8 +30,7 @@ typedef enum nx_code (*check_fn)(struct verify *v, uint64_t number, struct nx_sl
 
 #define BROKEN(err, ...) nx_fail((err), NX_ECORRUPT, __VA_ARGS__)
 
-/* --- helpers
- * -------------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 
 static bool has_key(struct verify *v, const struct key *key)
 {
@@ -79,8 +78,7 @@ static enum nx_code each(struct verify *v, const struct key *lower, const struct
     return rc;
 }
 
-/* --- nodes
- * ---------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static enum nx_code check_document_node(struct verify *v, nx_ino ino, const struct node *node,
                                         struct nx_err *err)
@@ -180,8 +178,7 @@ static enum nx_code check_node(struct verify *v, uint64_t ino, struct nx_slice t
     return check_plain_node(v, ino, &node, err);
 }
 
-/* --- entries
- * -------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static enum nx_code check_entry(struct verify *v, uint64_t dir, struct nx_slice name,
                                 struct nx_slice value, struct nx_err *err)
@@ -238,8 +235,7 @@ static enum nx_code check_listing(struct verify *v, uint64_t dir, struct nx_slic
     return NX_OK;
 }
 
-/* --- counters
- * ------------------------------------------------------------------------------------- */
+/* --- counters --------------------------------------------------------------------------------- */
 
 static enum nx_code count_entry(void *arg, struct nx_slice key, struct nx_slice value,
                                 struct nx_err *err)
@@ -315,8 +311,7 @@ static enum nx_code check_counters(struct verify *v, uint64_t dir, struct nx_sli
     return rc == NX_OK ? compare_counter(dir, "drafts", stored.drafts, found.drafts, err) : rc;
 }
 
-/* --- data
- * ----------------------------------------------------------------------------------------- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 static enum nx_code check_chunk(struct verify *v, uint64_t ino, struct nx_slice tail,
                                 struct nx_slice value, struct nx_err *err)
@@ -336,8 +331,7 @@ static enum nx_code check_chunk(struct verify *v, uint64_t ino, struct nx_slice 
     return NX_OK;
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------ */
+/* --- documents -------------------------------------------------------------------------------- */
 
 static enum nx_code check_content(struct verify *v, const struct doc_header *header,
                                   struct nx_slice id, struct nx_slice body, struct nx_err *err)
@@ -406,8 +400,7 @@ static enum nx_code check_body(struct verify *v, uint64_t collection, struct nx_
     return NX_OK;
 }
 
-/* --- marks
- * ---------------------------------------------------------------------------------------- */
+/* --- marks ------------------------------------------------------------------------------------ */
 
 static enum nx_code check_trash(struct verify *v, uint64_t dir, struct nx_slice tail,
                                 struct nx_slice value, struct nx_err *err)
@@ -430,8 +423,7 @@ static enum nx_code check_orphan(struct verify *v, uint64_t ino, struct nx_slice
     return NX_OK;
 }
 
-/* --- all
- * ------------------------------------------------------------------------------------------ */
+/* --- all -------------------------------------------------------------------------------------- */
 
 /* Entries come before nodes, which need the links counted. */
 static const struct pass {

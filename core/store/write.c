@@ -79,8 +79,7 @@ size_t nx_write_bytes(const struct nx_write *write)
     return write->data.len + write->count * sizeof(struct item);
 }
 
-/* --- adding
- * --------------------------------------------------------------------------------------- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 static enum nx_code add_bytes(struct nx_write *write, struct nx_slice bytes, size_t *at)
 {
@@ -166,8 +165,7 @@ enum nx_code nx_write_delete(struct nx_write *write, nx_ino collection, const st
     return add_item(write, &item, err);
 }
 
-/* --- what is there
- * -------------------------------------------------------------------------------- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
 static struct nx_slice item_id(const struct nx_write *write, const struct item *item)
 {
@@ -279,8 +277,7 @@ static enum nx_code check(struct nx_write *write, const struct item *item,
     return NX_OK;
 }
 
-/* --- one change
- * ----------------------------------------------------------------------------------- */
+/* --- one change ------------------------------------------------------------------------------- */
 
 static void set_metadata(const struct tx *tx, const struct item *item, const struct outcome *now,
                          struct doc_header *header)
@@ -391,8 +388,7 @@ static enum nx_code apply_one(struct nx_write *write, struct tx *tx, const struc
     return NX_OK;
 }
 
-/* --- commit
- * --------------------------------------------------------------------------------------- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 static uint64_t stripes_of(const struct nx_write *write)
 {

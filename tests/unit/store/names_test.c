@@ -194,8 +194,7 @@ static void attributes_of_each_kind_are_set(void **state)
                                     &values, NULL, NULL, &err));
 }
 
-/* --- listing
- * -------------------------------------------------------------------------------------- */
+/* --- listing ---------------------------------------------------------------------------------- */
 
 static size_t list_all(struct nx_dir *dir, struct nx_buf *names, uint64_t *cookies, size_t max)
 {
@@ -283,8 +282,7 @@ static void a_listing_of_documents_passes_plain_entries_over(void **state)
           nx_dir_open(f->db, NULL, look(f->db, f->users, "file").ino, false, &dir, &err));
 }
 
-/* --- dropping
- * ------------------------------------------------------------------------------------- */
+/* --- dropping --------------------------------------------------------------------------------- */
 
 static void a_drop_takes_everything_at_once_and_the_space_later(void **state)
 {
@@ -319,8 +317,7 @@ static void a_drop_takes_everything_at_once_and_the_space_later(void **state)
     assert_int_equal(count_of(f->db, f->users), 0);
 }
 
-/* --- notices
- * -------------------------------------------------------------------------------------- */
+/* --- notices ---------------------------------------------------------------------------------- */
 
 static void note(void *arg, const struct nx_event *event)
 {

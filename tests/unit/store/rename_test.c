@@ -226,8 +226,7 @@ static void a_directory_crosses_the_border_only_when_nothing_must_change(void **
     (void)file;
 }
 
-/* --- data of plain files
- * -------------------------------------------------------------------------- */
+/* --- data of plain files ---------------------------------------------------------------------- */
 
 static void a_file_keeps_what_is_written_where_it_is_written(void **state)
 {

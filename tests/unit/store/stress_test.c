@@ -44,8 +44,7 @@ static int scale(void)
     return value > 0 ? value : 1;
 }
 
-/* --- any change, anywhere
- * ------------------------------------------------------------------------- */
+/* --- any change, anywhere --------------------------------------------------------------------- */
 
 static const char *const names[] = {"a.json", "b.json", "c.json", "1.json",
                                     "plain",  "other",  "third",  "sub"};
@@ -190,8 +189,7 @@ static void any_changes_at_once_leave_every_invariant_true(void **state)
     store_reopen(f);
 }
 
-/* --- no lost update
- * ------------------------------------------------------------------------------- */
+/* --- no lost update --------------------------------------------------------------------------- */
 
 static void add_one(struct crew *crew)
 {
@@ -246,8 +244,7 @@ static void updates_guarded_by_revision_are_never_lost(void **state)
     assert_json(f->db, f->users, "counter.json", text);
 }
 
-/* --- a reader sees whole versions
- * ------------------------------------------------------------------ */
+/* --- a reader sees whole versions ------------------------------------------------------------- */
 
 static void rewrite_and_read(void *arg)
 {
