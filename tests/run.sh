@@ -81,7 +81,7 @@ cmocka() {
 pytest_run() {
     local name=$1 ok bad
     shift
-    "$python" -m pytest -q --maxfail=20 -p no:cacheprovider --tb=short "$@" >"$scratch/pytest" 2>&1
+    timeout -k 10 1200 "$python" -m pytest -q --maxfail=20 -p no:cacheprovider --tb=short "$@" >"$scratch/pytest" 2>&1
     local rc=$?
     grep -aE ' in [0-9.]+s' "$scratch/pytest" | tail -n 1 >"$scratch/summary"
     ok=$(grep -oE '[0-9]+ passed' "$scratch/summary" | cut -d' ' -f1)
