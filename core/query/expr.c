@@ -17,17 +17,18 @@
 #define STACK_ARGS 8
 
 static const struct expr_family *const families[] = {
-    &expr_arith, &expr_trig,      &expr_bits,    &expr_compare,      &expr_string,
-    &expr_regex, &expr_array,     &expr_object,  &expr_set,          &expr_type,
-    &expr_date,  &expr_date_text, &expr_control, &expr_array_higher, &expr_accumulator,
+    &expr_arith,   &expr_trig,         &expr_bits,        &expr_compare,
+    &expr_string,  &expr_regex,        &expr_array,       &expr_object,
+    &expr_set,     &expr_type,         &expr_date,        &expr_date_text,
+    &expr_control, &expr_array_higher, &expr_accumulator, NULL,
 };
 const struct expr_family *const *const expr_families = families;
 
 const struct expr_op *expr_op_find(const char *name, size_t len)
 {
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
-        for (size_t i = 0; i < families[f]->count; i++) {
-            const struct expr_op *op = &families[f]->ops[i];
+    for (const struct expr_family *const *family = families; *family; family++)
+        for (size_t i = 0; i < (*family)->count; i++) {
+            const struct expr_op *op = &(*family)->ops[i];
 
             if (strlen(op->name) == len && memcmp(op->name, name, len) == 0)
                 return op;

@@ -204,7 +204,8 @@ static enum nx_code call_slice(struct call *call, struct nx_value *out)
         start = first < len ? first : len;
     if (call->count == 2)
         count = first < 0 ? INT32_MAX : first;
-    items.at += start;
+    if (start > 0) /* an empty list has no address to add to */
+        items.at += start;
     items.len = (size_t)(len - start < count ? len - start : count);
     return make(call, &items, out);
 }

@@ -365,7 +365,7 @@ static enum nx_code replace(struct call *call, bool all, struct nx_value *out)
 {
     struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     const struct nx_value *what = &call->args[1], *with = &call->args[2];
-    const uint8_t *at = call->args[0].data, *end = at + call->args[0].len, *hit;
+    const uint8_t *at, *end, *hit;
     bool more = true;
     enum nx_code rc = NX_OK;
 
@@ -376,6 +376,10 @@ static enum nx_code replace(struct call *call, bool all, struct nx_value *out)
     for (unsigned i = 0; rc == NX_OK && i < 3; i++)
         if (nx_is_nullish(&call->args[i]))
             return NX_OK;
+    if (rc != NX_OK)
+        return rc;
+    at = call->args[0].data; /* a string only from here on */
+    end = at + call->args[0].len;
     while (rc == NX_OK && more && (hit = find(at, (size_t)(end - at), what)) != NULL) {
         size_t skip = what->len;
 
