@@ -65,7 +65,8 @@ build() {
 cmocka() {
     local dir=$1 name=$2 rc=0 ok bad
     rm -f "$dir/meson-logs/testlog.json"
-    meson test -C "$dir" --suite unit --no-rebuild --num-processes 2 --timeout-multiplier "$((full ? 20 : 3))" \
+    # the corpus is the conformance suite's, which knows how many cases pass
+    env -u NEXADB_CONFORMANCE meson test -C "$dir" --suite unit --no-rebuild --num-processes 2 --timeout-multiplier "$((full ? 20 : 3))" \
         >"$scratch/unit" 2>&1 || rc=1
     read -r ok bad < <("$python" tests/support/count_unit.py "$dir/meson-logs/testlog.json")
     ok=${ok:-0} bad=${bad:-0}
