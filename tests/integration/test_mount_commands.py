@@ -8,8 +8,6 @@ import pytest
 
 from conftest import NEXADB, SUSPICIOUS, Daemon, nexadb
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no /dev/fuse")
-
 
 def is_running(pid):
     """Also false for a process that ended and that nobody waited for."""

@@ -199,7 +199,6 @@ def certificate(folder, name="localhost"):
     return folder / f"{name}.pem", folder / f"{name}.key"
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
 def test_https(serve, tmp_path):
     cert, key = certificate(tmp_path)
     daemon = serve("--tls-cert", str(cert), "--tls-key", str(key))
@@ -220,7 +219,6 @@ def test_https(serve, tmp_path):
             pass
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
 def test_https_is_refused_without_a_pair(tmp_path):
     cert, key = certificate(tmp_path)
     other, _ = certificate(tmp_path, "other")

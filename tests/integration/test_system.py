@@ -28,7 +28,6 @@ def test_the_supervisor_is_told_of_readiness_and_of_the_end(tmp_path, abstract):
             assert daemon.wait(30) == 0
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no /dev/fuse")
 def test_the_mount_helper_takes_what_mount_gives_it(tmp_path):
     mountpoint = tmp_path / "mnt"
     mountpoint.mkdir()
