@@ -67,6 +67,23 @@ bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fa
  */
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,
                         struct compaction *out);
+/* --- space to give back; compact_reclaim.c ------------------------------------------------------
+ */
+
+struct compact_reclaim {
+    const uint64_t *snapshots; /* ascending: all, as in compact_env */
+    size_t snapshot_count;
+    /* Snapshots with sequences in [least, greatest] were dropped when tables from `before` on were
+     * not yet there; 0: none were. */
+    uint64_t dropped_least, dropped_greatest, dropped_before;
+};
+/* Tables that a range tombstone in another table hides from everybody: out->inputs may just go. */
+enum nx_code compact_find_dead(const struct levels *levels, const struct compact_reclaim *reclaim,
+                               struct compaction *out, struct nx_err *err);
+/* A table that holds what was kept for snapshots that are gone, to be rewritten in its place. */
+bool compact_pick_reclaim(const struct levels *levels, const struct compact_reclaim *reclaim,
+                          struct compaction *out);
+
 /* How far above its goal the fullest level is: below 1.0 nothing is due. For pacing. */
 double compact_pressure(const struct levels *levels, uint64_t table_bytes, uint32_t fanout);
 

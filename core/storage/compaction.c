@@ -93,19 +93,68 @@ static enum nx_code run_job(struct nx_engine *engine, const struct levels *level
     return rc;
 }
 
+/* --- giving space back ------------------------------------------------------------------------ */
+
+static enum nx_code reclaim_state(struct nx_engine *engine, struct nx_buf *snapshots,
+                                  struct compact_reclaim *out, struct nx_err *err)
+{
+    enum nx_code rc = engine_snapshots(engine, snapshots, err);
+
+    nx_mutex_lock(&engine->state_mu);
+    *out = engine->dropped;
+    nx_mutex_unlock(&engine->state_mu);
+    out->snapshots = (const uint64_t *)(const void *)snapshots->data;
+    out->snapshot_count = snapshots->len / sizeof(uint64_t);
+    return rc;
+}
+
+/* Tables that are hidden as a whole go without being read. */
+static enum nx_code drop_dead(struct nx_engine *engine, const struct levels *levels,
+                              const struct compact_reclaim *reclaim, struct nx_err *err)
+{
+    struct compaction dead;
+    enum nx_code rc = compact_find_dead(levels, reclaim, &dead, err);
+
+    if (rc == NX_OK && dead.count > 0) {
+        struct version_change change = {.removed = dead.inputs, .removed_count = dead.count};
+
+        rc = engine_install(engine, &change, 0, err);
+        if (rc == NX_OK)
+            remove_tables(engine, &dead);
+    }
+    compaction_fini(&dead);
+    return rc;
+}
+
+/* False when there is nothing to do. */
+static bool pick_work(struct nx_engine *engine, const struct levels *levels,
+                      const struct compact_reclaim *reclaim, struct compaction *out)
+    NX_REQUIRES(engine->compact_mu)
+{
+    return compact_pick(levels, engine->options.table_bytes, engine->options.level_fanout,
+                        engine->compact_cursor, out) ||
+           compact_pick_reclaim(levels, reclaim, out);
+}
+
 /* --- the thread ------------------------------------------------------------------------------- */
 
 /* One step; *idle when the tree needs nothing. */
 static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx_err *err)
 {
+    struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct compact_reclaim reclaim;
     struct compaction job;
     struct read_view view;
-    enum nx_code rc = NX_OK;
+    enum nx_code rc;
 
     nx_mutex_lock(&engine->compact_mu);
     read_view_acquire_long(engine, NULL, &view);
-    *idle = !compact_pick(view.levels, engine->options.table_bytes, engine->options.level_fanout,
-                          engine->compact_cursor, &job);
+    rc = reclaim_state(engine, &snapshots, &reclaim, err);
+    if (rc == NX_OK)
+        rc = drop_dead(engine, view.levels, &reclaim, err);
+    read_view_release(&view);
+    read_view_acquire_long(engine, NULL, &view);
+    *idle = rc != NX_OK || !pick_work(engine, view.levels, &reclaim, &job);
     if (!*idle) {
         rc = run_job(engine, view.levels, &job, err);
         compaction_fini(&job);
@@ -168,6 +217,29 @@ static enum nx_code compact_range_once(struct nx_engine *engine, struct nx_slice
     read_view_release(&view);
     nx_mutex_unlock(&engine->compact_mu);
     return rc;
+}
+
+/* Does a table lie in [begin, end) as a whole? */
+static bool holds_tables(struct nx_engine *engine, struct nx_slice begin, struct nx_slice end)
+{
+    struct tree *tree = engine_tree(engine);
+    bool found = false;
+
+    for (unsigned l = 0; l < NX_LEVELS && !found; l++) {
+        const struct level *level = &tree->version->levels.level[l];
+
+        for (size_t i = 0; i < level->count && !found; i++)
+            found = nx_slice_compare(table_props(level->tables[i])->smallest, begin) >= 0 &&
+                    table_ends_before(level->tables[i], end);
+    }
+    tree_unref(tree);
+    return found;
+}
+
+enum nx_code nx_engine_reclaim(struct nx_engine *engine, struct nx_slice begin, struct nx_slice end,
+                               struct nx_err *err)
+{
+    return holds_tables(engine, begin, end) ? nx_engine_flush(engine, err) : NX_OK;
 }
 
 enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin, struct nx_slice end,

@@ -237,6 +237,7 @@ static void engine_free(struct nx_engine *engine)
     version_unref(engine->version);
     manifest_close(engine->manifest);
     cache_free(engine->cache);
+    engine_free_named(engine);
     engine->io->ops->unlock(engine->io, engine->lock);
     nx_cond_fini(&engine->state_changed);
     nx_cond_fini(&engine->compact_wake);

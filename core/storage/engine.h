@@ -6,6 +6,7 @@
  *     flush.c       memtables -> tables of level 0                   (flush thread)
  *     compaction.c  tables -> tables                                 (compaction thread)
  *     view.c get.c  what a read sees                                 (any thread)
+ *     named.c       snapshots that last                              (any thread)
  *     recover.c     directory -> all of the above, before any thread runs
  *
  * The numbered invariants are in README.md.
@@ -34,6 +35,13 @@ struct nx_snapshot {
     struct nx_engine *engine;
     uint64_t sequence;
     struct nx_snapshot *older, *newer; /* guarded by engine->state_mu */
+    bool is_named;                     /* the pin of one that has a name */
+};
+
+/* A snapshot with a name, and what keeps it readable. */
+struct named_snapshot {
+    struct nx_snapshot_info info;
+    struct nx_snapshot *pin; /* owned */
 };
 
 struct commit_request;
@@ -86,12 +94,16 @@ struct nx_engine {
     struct pins pins;             /* of reads that hold it */
     struct nx_snapshot *newest_snapshot, *oldest_snapshot; /* guarded by state_mu */
     uint64_t snapshot_count;                               /* guarded by state_mu */
-    uint64_t flushed_sequence;   /* guarded by state_mu; in durable tables */
-    uint64_t table_changes;      /* guarded by state_mu; how often the version was replaced */
-    uint64_t flush_failures;     /* guarded by state_mu */
-    struct nx_err background;    /* guarded by state_mu; code NX_OK: none */
-    bool background_is_final;    /* guarded by state_mu; only a reopen helps */
-    struct waiter *room_waiters; /* guarded by state_mu */
+    struct named_snapshot *named;   /* guarded by state_mu; owned, by number */
+    size_t named_count;             /* guarded by state_mu */
+    struct compact_reclaim dropped; /* guarded by state_mu; its dropped_* only */
+    uint32_t last_named;            /* guarded by state_mu; the number given last */
+    uint64_t flushed_sequence;      /* guarded by state_mu; in durable tables */
+    uint64_t table_changes;         /* guarded by state_mu; how often compaction got new work */
+    uint64_t flush_failures;        /* guarded by state_mu */
+    struct nx_err background;       /* guarded by state_mu; code NX_OK: none */
+    bool background_is_final;       /* guarded by state_mu; only a reopen helps */
+    struct waiter *room_waiters;    /* guarded by state_mu */
     _Atomic bool has_background_error;
     _Atomic bool is_closing;
 
@@ -127,6 +139,8 @@ void engine_wake_sync(struct nx_engine *engine);
 void engine_flush_thread(void *arg);
 /* Close the active memtable and wait until it and the older ones are in tables. */
 enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err);
+/* The sequences of all snapshots, ascending, as bytes of uint64_t (I3). */
+enum nx_code engine_snapshots(struct nx_engine *engine, struct nx_buf *out, struct nx_err *err);
 /* What a flush or compaction works with. *env borrows `snapshots`. */
 enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapshots,
                                 struct compact_env *env, struct nx_err *err);
@@ -154,6 +168,16 @@ enum nx_code engine_background(struct nx_engine *engine, struct nx_err *err);
 
 /* A counted reference to the current tree. */
 struct tree *engine_tree(struct nx_engine *engine);
+/* A snapshot at a sequence that one in the list has; `snapshot` has its memory. */
+void engine_pin_sequence(struct nx_engine *engine, struct nx_snapshot *snapshot, uint64_t sequence)
+    NX_REQUIRES(engine->state_mu);
+
+/* --- named.c ---------------------------------------------------------------------------------- */
+
+/* Pin what the manifest names: before anything is flushed. */
+enum nx_code engine_load_named(struct nx_engine *engine, const struct manifest_state *state,
+                               struct nx_err *err);
+void engine_free_named(struct nx_engine *engine);
 
 /* --- recover.c -------------------------------------------------------------------------------- */
 

@@ -19,8 +19,7 @@ static uint64_t new_number(void *arg)
     return atomic_fetch_add(&engine->next_table, 1);
 }
 
-static enum nx_code collect_snapshots(struct nx_engine *engine, struct nx_buf *out,
-                                      struct nx_err *err)
+enum nx_code engine_snapshots(struct nx_engine *engine, struct nx_buf *out, struct nx_err *err)
 {
     enum nx_code rc = NX_OK;
 
@@ -28,7 +27,8 @@ static enum nx_code collect_snapshots(struct nx_engine *engine, struct nx_buf *o
         return NX_OK;
     nx_mutex_lock(&engine->state_mu);
     for (struct nx_snapshot *s = engine->oldest_snapshot; s && rc == NX_OK; s = s->newer)
-        rc = nx_buf_append(out, &s->sequence, sizeof s->sequence);
+        if (!s->is_named || !engine_mutated(FORGET_NAMED))
+            rc = nx_buf_append(out, &s->sequence, sizeof s->sequence);
     nx_mutex_unlock(&engine->state_mu);
     return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
@@ -37,7 +37,7 @@ enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapsho
                                 struct compact_env *env, struct nx_err *err)
 {
     const struct nx_engine_options *options = &engine->options;
-    enum nx_code rc = collect_snapshots(engine, snapshots, err); /* I3 */
+    enum nx_code rc = engine_snapshots(engine, snapshots, err); /* I3 */
 
     *env = (struct compact_env){
         .io = engine->io,

@@ -202,6 +202,7 @@ enum nx_code manifest_read(struct nx_io *io, const char *dir, struct manifest_st
 void manifest_state_fini(struct manifest_state *state)
 {
     free(state->tables);
+    free(state->snapshots);
     *state = (struct manifest_state){0};
 }
 
@@ -326,7 +327,9 @@ static enum nx_code write_state(struct manifest *manifest, struct nx_file *file,
                                 .flushed_sequence = state->flushed_sequence,
                                 .log_start = state->log_start,
                                 .added = state->tables,
-                                .added_count = state->count};
+                                .added_count = state->count,
+                                .snapshots = state->snapshots,
+                                .snapshot_count = state->snapshot_count};
     enum nx_code rc = write_header(manifest, file, err);
 
     manifest->offset = FIRST_FRAME;
@@ -422,6 +425,15 @@ uint64_t manifest_bytes(const struct manifest *manifest)
     return manifest->offset;
 }
 
+static void *copy_rows(const void *rows, size_t count, size_t size)
+{
+    void *copy = malloc((count + 1) * size);
+
+    if (copy && count)
+        memcpy(copy, rows, count * size);
+    return copy;
+}
+
 /* The state as it will be, so that a failed edit changes nothing. */
 static enum nx_code next_state(const struct manifest *manifest, const struct manifest_edit *edit,
                                struct manifest_state *out, struct nx_err *err)
@@ -431,12 +443,10 @@ static enum nx_code next_state(const struct manifest *manifest, const struct man
     enum nx_code rc;
 
     *out = *old;
-    out->tables = malloc((old->count + 1) * sizeof *out->tables);
-    if (!out->tables)
-        return nx_fail_nomem(err);
-    if (old->count)
-        memcpy(out->tables, old->tables, old->count * sizeof *out->tables);
-    rc = manifest_edit_encode(&bytes, edit, err);
+    out->tables = copy_rows(old->tables, old->count, sizeof *out->tables);
+    out->snapshots = copy_rows(old->snapshots, old->snapshot_count, sizeof *out->snapshots);
+    rc = out->tables && out->snapshots ? manifest_edit_encode(&bytes, edit, err)
+                                       : nx_fail_nomem(err);
     if (rc == NX_OK)
         rc = manifest_edit_apply(out, nx_buf_slice(&bytes), err);
     if (rc != NX_OK)

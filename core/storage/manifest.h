@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nexadb/engine.h>
 #include <nexadb/io.h>
 
 struct manifest;
@@ -36,6 +37,8 @@ struct manifest_state {
     uint64_t log_start;            /* first log segment that is needed; 0: there is no log yet */
     struct manifest_table *tables; /* owned, by number */
     size_t count;
+    struct nx_snapshot_info *snapshots; /* owned, by number */
+    size_t snapshot_count;
 };
 
 /* A field that is 0 stays as it is. */
@@ -45,6 +48,9 @@ struct manifest_edit {
     size_t added_count;
     const uint64_t *removed; /* numbers; a table may be removed and added at another level */
     size_t removed_count;
+    const struct nx_snapshot_info *snapshots; /* made */
+    size_t snapshot_count;
+    uint32_t dropped_snapshot; /* a number; renamed when it is also made */
 };
 
 /* The newest manifest of a directory. NX_ENOTFOUND when there is no marker. */

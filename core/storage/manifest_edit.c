@@ -17,14 +17,16 @@ enum tag {
     TAG_LOG_START,
     TAG_REMOVE,
     TAG_ADD,
-    TAG_POSITION,
+    TAG_DROP_SNAPSHOT,
+    TAG_SNAPSHOT,
     TAG_COUNT
 };
 
 enum { FIELD_NUMBERS_MAX = 3 };
 
+/* `name` is empty but for the fields that have one. */
 typedef enum nx_code (*field_fn)(struct manifest_state *state, const uint64_t *numbers,
-                                 struct nx_err *err);
+                                 struct nx_slice name, struct nx_err *err);
 
 static enum nx_code put_field(struct nx_buf *out, enum tag tag, const uint64_t *numbers,
                               size_t count)
@@ -40,6 +42,17 @@ static enum nx_code put_field(struct nx_buf *out, enum tag tag, const uint64_t *
 static enum nx_code put_if_set(struct nx_buf *out, enum tag tag, uint64_t number)
 {
     return number ? put_field(out, tag, &number, 1) : NX_OK;
+}
+
+static enum nx_code put_snapshot(struct nx_buf *out, const struct nx_snapshot_info *s)
+{
+    uint8_t len[VARINT_MAX_BYTES];
+    enum nx_code rc =
+        put_field(out, TAG_SNAPSHOT, (uint64_t[]){s->number, s->sequence, (uint64_t)s->time_ns}, 3);
+
+    if (rc == NX_OK)
+        rc = nx_buf_append(out, len, put_varint(len, s->name_len));
+    return rc == NX_OK ? nx_buf_append(out, s->name, s->name_len) : rc;
 }
 
 enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit *edit,
@@ -58,6 +71,10 @@ enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit
 
         rc = put_field(out, TAG_ADD, (uint64_t[]){table->level, table->number, table->bytes}, 3);
     }
+    if (rc == NX_OK)
+        rc = put_if_set(out, TAG_DROP_SNAPSHOT, edit->dropped_snapshot);
+    for (size_t i = 0; i < edit->snapshot_count && rc == NX_OK; i++)
+        rc = put_snapshot(out, &edit->snapshots[i]);
     return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
@@ -83,16 +100,17 @@ static bool is_at(const struct manifest_state *state, size_t at, uint64_t number
 }
 
 static enum nx_code set_next_number(struct manifest_state *state, const uint64_t *numbers,
-                                    struct nx_err *err)
+                                    struct nx_slice name, struct nx_err *err)
 {
-    (void)err;
+    (void)name, (void)err;
     state->next_number = numbers[0];
     return NX_OK;
 }
 
 static enum nx_code set_flushed(struct manifest_state *state, const uint64_t *numbers,
-                                struct nx_err *err)
+                                struct nx_slice name, struct nx_err *err)
 {
+    (void)name;
     if (numbers[0] < state->flushed_sequence)
         return nx_fail(err, NX_ECORRUPT, "flushed sequence steps back to %llu",
                        (unsigned long long)numbers[0]);
@@ -101,8 +119,9 @@ static enum nx_code set_flushed(struct manifest_state *state, const uint64_t *nu
 }
 
 static enum nx_code set_log_start(struct manifest_state *state, const uint64_t *numbers,
-                                  struct nx_err *err)
+                                  struct nx_slice name, struct nx_err *err)
 {
+    (void)name;
     if (numbers[0] < state->log_start)
         return nx_fail(err, NX_ECORRUPT, "log start steps back to %llu",
                        (unsigned long long)numbers[0]);
@@ -111,10 +130,11 @@ static enum nx_code set_log_start(struct manifest_state *state, const uint64_t *
 }
 
 static enum nx_code remove_table(struct manifest_state *state, const uint64_t *numbers,
-                                 struct nx_err *err)
+                                 struct nx_slice name, struct nx_err *err)
 {
     size_t at = find(state, numbers[0]);
 
+    (void)name;
     if (!is_at(state, at, numbers[0]))
         return nx_fail(err, NX_ECORRUPT, "removes table %llu, which is not there",
                        (unsigned long long)numbers[0]);
@@ -125,11 +145,12 @@ static enum nx_code remove_table(struct manifest_state *state, const uint64_t *n
 }
 
 static enum nx_code add_table(struct manifest_state *state, const uint64_t *numbers,
-                              struct nx_err *err)
+                              struct nx_slice name, struct nx_err *err)
 {
     size_t at = find(state, numbers[1]);
     struct manifest_table *tables;
 
+    (void)name;
     if (numbers[0] >= NX_LEVELS || is_at(state, at, numbers[1]))
         return nx_fail(err, NX_ECORRUPT, "adds table %llu at level %llu",
                        (unsigned long long)numbers[1], (unsigned long long)numbers[0]);
@@ -144,16 +165,84 @@ static enum nx_code add_table(struct manifest_state *state, const uint64_t *numb
     return NX_OK;
 }
 
+/* Index of the first snapshot whose number is not lower. */
+static size_t find_snapshot(const struct manifest_state *state, uint64_t number)
+{
+    size_t at = 0;
+
+    while (at < state->snapshot_count && state->snapshots[at].number < number)
+        at++;
+    return at;
+}
+
+static bool is_snapshot_at(const struct manifest_state *state, size_t at, uint64_t number)
+{
+    return at < state->snapshot_count && state->snapshots[at].number == number;
+}
+
+static enum nx_code drop_snapshot(struct manifest_state *state, const uint64_t *numbers,
+                                  struct nx_slice name, struct nx_err *err)
+{
+    size_t at = find_snapshot(state, numbers[0]);
+
+    (void)name;
+    if (!is_snapshot_at(state, at, numbers[0]))
+        return nx_fail(err, NX_ECORRUPT, "drops snapshot %llu, which is not there",
+                       (unsigned long long)numbers[0]);
+    state->snapshot_count--;
+    memmove(state->snapshots + at, state->snapshots + at + 1,
+            (state->snapshot_count - at) * sizeof *state->snapshots);
+    return NX_OK;
+}
+
+static enum nx_code add_snapshot(struct manifest_state *state, const uint64_t *numbers,
+                                 struct nx_slice name, struct nx_err *err)
+{
+    size_t at = find_snapshot(state, numbers[0]);
+    struct nx_snapshot_info *rows;
+
+    if (numbers[0] == 0 || numbers[0] > NX_SNAPSHOTS_MAX || name.len == 0 ||
+        name.len > NX_SNAPSHOT_NAME_MAX || is_snapshot_at(state, at, numbers[0]))
+        return nx_fail(err, NX_ECORRUPT, "makes snapshot %llu with a name of %zu bytes",
+                       (unsigned long long)numbers[0], name.len);
+    rows = realloc(state->snapshots, (state->snapshot_count + 1) * sizeof *rows);
+    if (!rows)
+        return nx_fail_nomem(err);
+    state->snapshots = rows;
+    memmove(rows + at + 1, rows + at, (state->snapshot_count - at) * sizeof *rows);
+    rows[at] = (struct nx_snapshot_info){.number = (uint32_t)numbers[0],
+                                         .sequence = numbers[1],
+                                         .time_ns = (int64_t)numbers[2],
+                                         .name_len = name.len};
+    memcpy(rows[at].name, name.data, name.len);
+    state->snapshot_count++;
+    return NX_OK;
+}
+
 static const struct {
     size_t numbers;
+    bool has_name; /* behind the numbers: its length and bytes */
     field_fn apply;
 } fields[TAG_COUNT] = {
-    [TAG_NEXT_NUMBER] = {1, set_next_number},
-    [TAG_FLUSHED] = {1, set_flushed},
-    [TAG_LOG_START] = {1, set_log_start},
-    [TAG_REMOVE] = {1, remove_table},
-    [TAG_ADD] = {3, add_table},
+    [TAG_NEXT_NUMBER] = {1, false, set_next_number},
+    [TAG_FLUSHED] = {1, false, set_flushed},
+    [TAG_LOG_START] = {1, false, set_log_start},
+    [TAG_REMOVE] = {1, false, remove_table},
+    [TAG_ADD] = {3, false, add_table},
+    [TAG_DROP_SNAPSHOT] = {1, false, drop_snapshot},
+    [TAG_SNAPSHOT] = {3, true, add_snapshot},
 };
+
+static const uint8_t *get_name(const uint8_t *at, const uint8_t *end, struct nx_slice *out)
+{
+    uint64_t len;
+
+    at = get_varint(at, end, &len);
+    if (!at || len > (uint64_t)(end - at))
+        return NULL;
+    *out = nx_slice(at, (size_t)len);
+    return at + len;
+}
 
 enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice bytes,
                                  struct nx_err *err)
@@ -164,15 +253,18 @@ enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice b
 
     while (at < end && rc == NX_OK) {
         uint64_t tag, numbers[FIELD_NUMBERS_MAX];
+        struct nx_slice name = NX_SLICE_NULL;
 
         at = get_varint(at, end, &tag);
         if (at && (tag >= TAG_COUNT || !fields[tag].apply))
             return nx_fail(err, NX_EVERSION, "unknown field %llu", (unsigned long long)tag);
         for (size_t i = 0; at && i < fields[tag].numbers; i++)
             at = get_varint(at, end, &numbers[i]);
+        if (at && fields[tag].has_name)
+            at = get_name(at, end, &name);
         if (!at)
             return nx_fail(err, NX_ECORRUPT, "a field is cut off");
-        rc = fields[tag].apply(state, numbers, err);
+        rc = fields[tag].apply(state, numbers, name, err);
     }
     return rc;
 }

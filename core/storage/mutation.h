@@ -27,6 +27,8 @@ enum engine_mutation {
     REMOVE_TABLES_FIRST,   /* and a compaction's inputs likewise */
     REUSE_SEQUENCE,        /* a commit gets the last one's sequence again */
     SHOW_HALF_A_BATCH,     /* a commit is visible before it is in the memtable */
+    FORGET_NAMED,          /* compaction keeps no versions for snapshots with a name */
+    NAME_BEFORE_SYNC,      /* a snapshot gets its name before the log up to it is on disk */
     MUTATION_COUNT
 };
 

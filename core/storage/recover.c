@@ -335,6 +335,8 @@ static enum nx_code load(struct nx_engine *engine, struct manifest_state *state,
         rc = first_tree(engine, err);
     if (rc == NX_OK)
         rc = replay_log(engine, state, tail, err);
+    if (rc == NX_OK)
+        rc = engine_load_named(engine, state, err);
     atomic_store_explicit(&engine->visible, engine->sequence, memory_order_release);
     return rc;
 }

@@ -86,6 +86,8 @@ struct table *table_ref(struct table *table);
 void table_unref(struct table *table); /* NULL is fine */
 
 const struct table_props *table_props(const struct table *table);
+uint64_t
+table_keys(const struct table *table); /* distinct: the rest of the entries are older versions */
 /* Is `key` between its smallest and largest? */
 bool table_may_hold(const struct table *table, struct nx_slice key);
 

@@ -394,6 +394,11 @@ void table_unref(struct table *table)
     table_free(table);
 }
 
+uint64_t table_keys(const struct table *table)
+{
+    return table->facts.keys;
+}
+
 const struct table_props *table_props(const struct table *table)
 {
     return &table->facts.props;

@@ -70,24 +70,38 @@ void read_view_release(struct read_view *view)
     view->tree = NULL;
 }
 
+void engine_pin_sequence(struct nx_engine *engine, struct nx_snapshot *snapshot, uint64_t sequence)
+{
+    struct nx_snapshot *older = engine->newest_snapshot;
+
+    while (older && older->sequence > sequence)
+        older = older->older;
+    snapshot->engine = engine;
+    snapshot->sequence = sequence;
+    snapshot->older = older;
+    snapshot->newer = older ? older->newer : engine->oldest_snapshot;
+    if (snapshot->newer)
+        snapshot->newer->older = snapshot;
+    else
+        engine->newest_snapshot = snapshot;
+    if (older)
+        older->newer = snapshot;
+    else
+        engine->oldest_snapshot = snapshot;
+    engine->snapshot_count++;
+}
+
 struct nx_snapshot *nx_snapshot_take(struct nx_engine *engine)
 {
     struct nx_snapshot *snapshot = calloc(1, sizeof *snapshot);
 
     if (!snapshot)
         return NULL;
-    snapshot->engine = engine;
     nx_mutex_lock(&engine->state_mu);
     /* Under the lock, so that a flush or compaction that reads the list later sees us in it, and
      * one that read it before kept every version this sequence can see (I3). */
-    snapshot->sequence = atomic_load_explicit(&engine->visible, memory_order_acquire);
-    snapshot->older = engine->newest_snapshot;
-    if (snapshot->older)
-        snapshot->older->newer = snapshot;
-    else
-        engine->oldest_snapshot = snapshot;
-    engine->newest_snapshot = snapshot;
-    engine->snapshot_count++;
+    engine_pin_sequence(engine, snapshot,
+                        atomic_load_explicit(&engine->visible, memory_order_acquire));
     nx_mutex_unlock(&engine->state_mu);
     return snapshot;
 }

@@ -242,6 +242,21 @@ static enum nx_code remove_entries(struct nx_db *db, nx_ino dir, struct nx_err *
     return rc;
 }
 
+static enum nx_code give_space_back(struct nx_db *db, nx_ino dir, struct nx_err *err)
+{
+    static const enum key_kind kinds[] = {KEY_DOCUMENT, KEY_BODY};
+    enum nx_code rc = NX_OK;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && rc == NX_OK; i++) {
+        struct key begin, end;
+
+        key_of(&begin, kinds[i], dir);
+        key_of(&end, kinds[i], dir + 1);
+        rc = nx_engine_reclaim(db->engine, key_slice(&begin), key_slice(&end), err);
+    }
+    return rc;
+}
+
 static enum nx_code empty_one(struct nx_db *db, nx_ino dir, struct nx_err *err)
 {
     struct tx *tx;
@@ -259,7 +274,8 @@ static enum nx_code empty_one(struct nx_db *db, nx_ino dir, struct nx_err *err)
     tx_delete(tx, KEY_NODE, dir);
     tx_delete(tx, KEY_COUNTERS, dir);
     tx_delete(tx, KEY_TRASH, dir);
-    return tx_finish(tx, NX_OK, err);
+    rc = tx_finish(tx, NX_OK, err);
+    return rc == NX_OK ? give_space_back(db, dir, err) : rc;
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */

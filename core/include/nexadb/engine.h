@@ -113,6 +113,41 @@ NX_API struct nx_snapshot *nx_snapshot_take(struct nx_engine *engine);
 NX_API void nx_snapshot_release(struct nx_snapshot *snapshot);
 NX_API uint64_t nx_snapshot_sequence(const struct nx_snapshot *snapshot);
 
+/*
+ * A snapshot with a name outlives the process: what it can see is kept until it is dropped. Making
+ * one costs a sync of the log and an edit of the manifest, whatever the size of the database.
+ * Names are 1 to NX_SNAPSHOT_NAME_MAX bytes of any value.
+ */
+enum { NX_SNAPSHOT_NAME_MAX = 255, NX_SNAPSHOTS_MAX = 1023 };
+struct nx_snapshot_info {
+    uint32_t number;   /* 1 to NX_SNAPSHOTS_MAX; of those that exist each has its own */
+    uint64_t sequence; /* the last that it sees */
+    int64_t time_ns;   /* when it was made, since 1970-01-01 UTC */
+    size_t name_len;
+    char name[NX_SNAPSHOT_NAME_MAX + 1]; /* with a NUL behind it */
+};
+/* NX_EEXISTS; NX_ENAME, NX_ENAMETOOLONG; NX_EBUSY when there are NX_SNAPSHOTS_MAX; NX_EROFS. */
+NX_API enum nx_code nx_engine_snapshot_make(struct nx_engine *engine, const char *name,
+                                            size_t name_len, struct nx_snapshot_info *out,
+                                            struct nx_err *err);
+/* Who has it open keeps what it sees until the release. NX_ENOTFOUND. */
+NX_API enum nx_code nx_engine_snapshot_drop(struct nx_engine *engine, const char *name,
+                                            size_t name_len, struct nx_err *err);
+/* Keeps number, sequence and time. NX_ENOTFOUND, NX_EEXISTS. */
+NX_API enum nx_code nx_engine_snapshot_rename(struct nx_engine *engine, const char *from,
+                                              size_t from_len, const char *to, size_t to_len,
+                                              struct nx_err *err);
+NX_API enum nx_code nx_engine_snapshot_find(struct nx_engine *engine, const char *name,
+                                            size_t name_len, struct nx_snapshot_info *out,
+                                            struct nx_err *err);
+/* The one with the next number above `after` (0: the first). NX_DONE. */
+NX_API enum nx_code nx_engine_snapshot_next(struct nx_engine *engine, uint32_t after,
+                                            struct nx_snapshot_info *out);
+/* To read at; released as any other. `info` may be NULL. NX_ENOTFOUND. */
+NX_API enum nx_code nx_engine_snapshot_open(struct nx_engine *engine, uint32_t number,
+                                            struct nx_snapshot_info *info, struct nx_snapshot **out,
+                                            struct nx_err *err);
+
 /* Copy the value of `key` into `out` (cleared first). NX_ENOTFOUND when absent.
  * `snapshot` NULL: newest. */
 NX_API enum nx_code nx_engine_get(struct nx_engine *engine, const struct nx_snapshot *snapshot,
@@ -148,6 +183,10 @@ NX_API enum nx_code nx_iter_status(const struct nx_iter *iter, struct nx_err *er
 NX_API enum nx_code nx_engine_flush(struct nx_engine *engine, struct nx_err *err);
 /* Flush and compact everything in [begin, end) to the bottom; empty slices: all. Waits. */
 NX_API enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin,
+                                      struct nx_slice end, struct nx_err *err);
+/* After a deletion of [begin, end): let whole tables in it go soon, rather than with the next
+ * compactions. Waits for a flush when there are any. */
+NX_API enum nx_code nx_engine_reclaim(struct nx_engine *engine, struct nx_slice begin,
                                       struct nx_slice end, struct nx_err *err);
 
 #define NX_LEVELS 7

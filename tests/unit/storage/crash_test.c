@@ -18,6 +18,8 @@
 
 enum { KEYS = 24, BATCHES = 120, CRASHES_A_DISK = 5 };
 
+enum named_state { UNNAMED, BEING_NAMED, NAMED, BEING_DROPPED };
+
 /* What happened, by batch number. */
 struct ledger {
     struct {
@@ -26,6 +28,9 @@ struct ledger {
         size_t pad; /* bytes of the value; 0: the key is deleted */
         bool is_range;
     } batch[BATCHES * CRASHES_A_DISK + 1];
+    /* Snapshots by the batch they were made behind: "s<batch>". */
+    _Atomic unsigned char named[BATCHES * CRASHES_A_DISK + 1]; /* enum named_state */
+    unsigned char named_at_crash[BATCHES * CRASHES_A_DISK + 1];
     int count;          /* batches sent; the first is 1 */
     _Atomic int acked;  /* buffered or synced */
     _Atomic int synced; /* highest that was acknowledged as durable */
@@ -91,10 +96,30 @@ static bool send_batch(struct engine_fixture *f, struct ledger *ledger, uint64_t
     return true;
 }
 
+/* One snapshot at a time: make it, or drop it. */
+static void turn_named(struct engine_fixture *f, struct ledger *ledger, int *current, uint64_t seed)
+{
+    int at = *current ? *current : ledger->count;
+    struct nx_snapshot_info info;
+    char name[16];
+    int len = snprintf(name, sizeof name, "s%d", at);
+    enum nx_code rc;
+
+    atomic_store(&ledger->named[at], *current ? BEING_DROPPED : BEING_NAMED);
+    rc = *current ? nx_engine_snapshot_drop(f->engine, name, (size_t)len, NULL)
+                  : nx_engine_snapshot_make(f->engine, name, (size_t)len, &info, NULL);
+    if (rc != NX_OK)
+        fail_msg("seed %llu: snapshot %s: %s", (unsigned long long)seed, name, nx_code_name(rc));
+    atomic_store(&ledger->named[at], *current ? UNNAMED : NAMED);
+    *current = *current ? 0 : at;
+}
+
 static void note_crash(void *arg)
 {
     struct ledger *ledger = arg;
 
+    for (int n = 0; n <= ledger->count; n++)
+        ledger->named_at_crash[n] = atomic_load(&ledger->named[n]);
     ledger->acked_at_crash = atomic_load(&ledger->acked);
     ledger->synced_at_crash = atomic_load(&ledger->synced);
 }
@@ -112,8 +137,8 @@ static int recovered_batch(struct engine_fixture *f)
     return atoi((char *)f->value.data);
 }
 
-static void check_history(struct engine_fixture *f, const struct ledger *ledger, int last,
-                          uint64_t seed)
+static void check_history(struct engine_fixture *f, const struct nx_snapshot *snapshot,
+                          const struct ledger *ledger, int last, uint64_t seed)
 {
     size_t pads[2 * KEYS + 1] = {0};
 
@@ -129,11 +154,38 @@ static void check_history(struct engine_fixture *f, const struct ledger *ledger,
         enum nx_code rc;
 
         key_name(k, key);
-        rc = nx_engine_get(f->engine, NULL, nx_slice_str(key), &f->value, NULL);
+        rc = nx_engine_get(f->engine, snapshot, nx_slice_str(key), &f->value, NULL);
         if (rc != (pads[k] ? NX_OK : NX_ENOTFOUND) || f->value.len != pads[k])
             fail_msg("seed %llu: after batch %d '%s' has %zu bytes instead of %zu (%s)",
                      (unsigned long long)seed, last, key, f->value.len, pads[k], nx_code_name(rc));
     }
+}
+
+/* Those that were acknowledged are there, and each shows the history it was made behind. */
+static int check_named(struct engine_fixture *f, struct ledger *ledger, uint64_t seed)
+{
+    struct nx_snapshot_info info = {0};
+    unsigned char found[BATCHES * CRASHES_A_DISK + 1] = {0};
+    int current = 0;
+
+    while (nx_engine_snapshot_next(f->engine, info.number, &info) == NX_OK) {
+        struct nx_snapshot *snapshot;
+
+        current = atoi(info.name + 1);
+        assert_int_equal(nx_engine_snapshot_open(f->engine, info.number, NULL, &snapshot, NULL),
+                         NX_OK);
+        if (ledger->named_at_crash[current] == UNNAMED)
+            fail_msg("seed %llu: snapshot %s is there", (unsigned long long)seed, info.name);
+        check_history(f, snapshot, ledger, current, seed);
+        nx_snapshot_release(snapshot);
+        found[current] = NAMED;
+    }
+    for (int n = 0; n <= BATCHES * CRASHES_A_DISK; n++) {
+        if (ledger->named_at_crash[n] == NAMED && !found[n])
+            fail_msg("seed %llu: snapshot s%d is gone", (unsigned long long)seed, n);
+        atomic_store(&ledger->named[n], found[n]);
+    }
+    return current;
 }
 
 static void check_recovered(struct engine_fixture *f, struct ledger *ledger, int at_least,
@@ -148,7 +200,7 @@ static void check_recovered(struct engine_fixture *f, struct ledger *ledger, int
     if (last < at_least || last > ledger->count)
         fail_msg("seed %llu: recovered batch %d of %d, acknowledged were %d",
                  (unsigned long long)seed, last, ledger->count, at_least);
-    check_history(f, ledger, last, seed);
+    check_history(f, NULL, ledger, last, seed);
     ledger->count = last; /* what was lost never happened */
     atomic_store(&ledger->acked, last);
     if (atomic_load(&ledger->synced) > last)
@@ -163,6 +215,7 @@ static void run_to_crash(struct engine_fixture *f, struct ledger *ledger, uint64
     bool is_kill = below(random, 3) == 0;
     int batches = 1 + (int)below(random, BATCHES - 1);
     struct io_sim *next;
+    int named = check_named(f, ledger, seed);
 
     if (!is_kill)
         io_sim_plan_crash(f->sim, 1 + below(random, 150), next_random(random), note_crash, ledger);
@@ -171,6 +224,10 @@ static void run_to_crash(struct engine_fixture *f, struct ledger *ledger, uint64
             fail_msg("seed %llu: a commit failed", (unsigned long long)seed);
         if (below(random, 40) == 0)
             nx_engine_flush(f->engine, NULL);
+        if (below(random, 40) == 0)
+            turn_named(f, ledger, &named, seed);
+        if (below(random, 80) == 0)
+            nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL);
     }
     next = is_kill ? NULL : io_sim_take_crash(f->sim);
     if (!next) {
@@ -194,6 +251,7 @@ static void crash_disk(uint64_t seed)
     engine_open(f);
     for (int i = 0; i < CRASHES_A_DISK; i++)
         run_to_crash(f, ledger, &random, seed);
+    check_named(f, ledger, seed);
     engine_tear_down(&state);
     free(ledger);
 }

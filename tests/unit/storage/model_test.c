@@ -19,6 +19,7 @@
 
 #define KEYS 600
 #define SNAPSHOTS 6
+#define NAMED 3
 
 /* What each key holds: 0 absent, else the number its value was made from. */
 struct state {
@@ -32,6 +33,8 @@ struct world {
     struct state now;
     struct nx_snapshot *snapshot[SNAPSHOTS]; /* NULL: free */
     struct state at[SNAPSHOTS];
+    bool named[NAMED]; /* "named 0" and so on: they outlive a reopen */
+    struct state named_at[NAMED];
     uint64_t seed;
     uint64_t written; /* numbers given to values so far */
 };
@@ -278,8 +281,29 @@ static void check_all(struct world *w, const struct nx_snapshot *snapshot,
     nx_iter_close(iter);
 }
 
+static void compare_named(struct world *w, unsigned n)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_snapshot_info info;
+    struct nx_snapshot *snapshot;
+    char name[16];
+    size_t len = (size_t)snprintf(name, sizeof name, "named %u", n);
+    enum nx_code rc = nx_engine_snapshot_find(w->engine, name, len, &info, &err);
+
+    if (!w->named[n]) {
+        assert_int_equal(rc, NX_ENOTFOUND);
+        return;
+    }
+    must(rc, &err);
+    must(nx_engine_snapshot_open(w->engine, info.number, NULL, &snapshot, &err), &err);
+    check_walk(w, snapshot, &w->named_at[n]);
+    check_all(w, snapshot, &w->named_at[n]);
+    nx_snapshot_release(snapshot);
+}
+
 static void compare(struct world *w)
 {
+    compare_named(w, pick(w, NAMED));
     for (int n = 0; n < 60; n++)
         check_get(w, NULL, &w->now, pick(w, KEYS));
     check_walk(w, NULL, &w->now);
@@ -310,6 +334,23 @@ static void turn_snapshot(struct world *w)
     }
 }
 
+static void turn_named(struct world *w)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_snapshot_info info;
+    unsigned n = pick(w, NAMED);
+    char name[16];
+    size_t len = (size_t)snprintf(name, sizeof name, "named %u", n);
+
+    if (w->named[n]) {
+        must(nx_engine_snapshot_drop(w->engine, name, len, &err), &err);
+    } else {
+        must(nx_engine_snapshot_make(w->engine, name, len, &info, &err), &err);
+        w->named_at[n] = w->now;
+    }
+    w->named[n] = !w->named[n];
+}
+
 static void reopen(struct world *w)
 {
     for (int i = 0; i < SNAPSHOTS; i++) {
@@ -338,6 +379,8 @@ static void disturb(struct world *w)
              &err);
     else if (what < 15)
         reopen(w);
+    else if (what < 17)
+        turn_named(w);
 }
 
 static int scale(void)
