@@ -15,6 +15,7 @@
 #include "fs/rejected.h"
 #include "fs/reply.h"
 #include "fs/seen.h"
+#include "fs/snapshots.h"
 
 /* Offsets of what is not the store's: from the top, where no cookie comes. */
 #define SPECIAL_FIRST (INT64_MAX - 255)
@@ -23,7 +24,8 @@
 struct listing {
     struct handle base;
     pthread_mutex_t mu;
-    struct nx_attr attr;   /* of the directory, at the open */
+    struct nx_attr attr;   /* of the directory, at the open; numbers are the kernel's */
+    struct fs_place place; /* what is listed, and in which snapshot */
     struct nx_dir *dir;    /* owned; guarded by mu, as the rest; NULL: none is open */
     uint32_t changes;      /* of the directory, when `dir` was opened */
     uint64_t at;           /* the cookie after which `dir` stands, 0: its start */
@@ -38,6 +40,7 @@ struct output {
     size_t size, used;
     uint64_t generation;
     bool plus;
+    bool is_short; /* the entries are looked up again each time */
 };
 
 /* False when it does not fit. */
@@ -51,6 +54,8 @@ static bool add(struct output *out, const char *name, const struct nx_attr *attr
     if (out->plus && looked_up)
         seen_mark_name(fs_of(out->req)->seen, out->dir, name);
     reply_fill_entry(fs_of(out->req), attr, out->generation, &entry);
+    if (out->is_short)
+        entry.entry_timeout = entry.attr_timeout = 0;
     if (!looked_up)
         entry.ino = 0; /* "." and ".." take no reference */
     if (out->plus)
@@ -79,7 +84,7 @@ static bool add_special(struct listing *listing, struct output *out, unsigned in
             return false;
     }
     for (; visible && (magic = magic_row(index - SPECIAL_DOTS)); index++) {
-        if (magic_find(fs, listing->attr.kind, magic->name) != magic)
+        if (magic_find(fs, listing->attr.kind, !listing->place.number, magic->name) != magic)
             continue;
         magic_attr(magic, &listing->attr, &attr);
         if (!add(out, magic->name, &attr, true, SPECIAL_FIRST + index + 1u))
@@ -103,7 +108,7 @@ static enum nx_code stand_after(struct listing *listing, uint64_t cookie, struct
         atomic_load_explicit(fs_dir_changes(fs, listing->attr.ino), memory_order_acquire);
     enum nx_code rc = NX_OK;
 
-    if (listing->dir && listing->changes != changes) {
+    if (listing->dir && listing->changes != changes && !listing->place.number) {
         nx_dir_close(listing->dir);
         listing->dir = NULL;
     }
@@ -112,7 +117,8 @@ static enum nx_code stand_after(struct listing *listing, uint64_t cookie, struct
     listing->has_next = false;
     if (!listing->dir) {
         listing->changes = changes;
-        rc = nx_dir_open(fs->db, NULL, listing->attr.ino, false, &listing->dir, err);
+        rc = nx_dir_open(fs->db, listing->place.snapshot, listing->place.ino, false, &listing->dir,
+                         err);
         listing->at = 0;
     }
     if (rc == NX_OK && listing->at != cookie)
@@ -131,6 +137,8 @@ static enum nx_code add_entries(struct listing *listing, struct output *out, str
             rc = nx_dir_next(listing->dir, &listing->next, err);
         if (rc != NX_OK)
             return rc == NX_DONE ? NX_OK : rc;
+        if (!listing->has_next)
+            place_attr(listing->place.number, &listing->next.attr);
         listing->has_next = !is_hidden(listing, &listing->next);
         if (listing->has_next &&
             !add(out, listing->next.name, &listing->next.attr, true, listing->next.cookie))
@@ -138,6 +146,18 @@ static enum nx_code add_entries(struct listing *listing, struct output *out, str
         listing->at = listing->next.cookie;
         listing->has_next = false;
     }
+}
+
+/* Offsets are their numbers. */
+static void add_snapshots(struct listing *listing, struct output *out, uint32_t number)
+{
+    char name[NX_SNAPSHOT_NAME_MAX + 1];
+    struct nx_attr attr;
+
+    out->is_short = true;
+    while (snapshots_next(listing->base.fs, &number, name, &attr) == NX_OK)
+        if (!add(out, name, &attr, true, number))
+            return;
 }
 
 static enum nx_code fill(struct listing *listing, struct output *out, uint64_t offset,
@@ -152,6 +172,10 @@ static enum nx_code fill(struct listing *listing, struct output *out, uint64_t o
     }
     if (special && !add_special(listing, out, offset == 0 ? 0 : (unsigned)(offset - SPECIAL_FIRST)))
         return NX_OK;
+    if (snapshots_is_folder(listing->base.ino)) {
+        add_snapshots(listing, out, special ? 0 : (uint32_t)offset);
+        return NX_OK;
+    }
     if (magic_is(listing->base.ino))
         return NX_OK; /* the folder that is not there yet: empty */
     rc = stand_after(listing, special ? 0 : offset, err);
@@ -210,6 +234,7 @@ static void release_listing(struct handle *handle, fuse_req_t req)
     pthread_mutex_lock(&listing->mu); /* the last read is through with it */
     pthread_mutex_unlock(&listing->mu);
     nx_dir_close(listing->dir);
+    place_close(&listing->place);
     pthread_mutex_destroy(&listing->mu);
     handle_free(handle);
     if (req)
@@ -224,24 +249,28 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     struct nx_err err = NX_ERR_INIT;
     struct listing *listing;
     struct nx_attr attr;
-    enum nx_code rc = magic_is(ino) ? magic_stat(fs, ino, &attr, &err)
-                                    : nx_db_stat(fs->db, NULL, ino, &attr, &err);
+    struct fs_place place;
+    enum nx_code rc = place_open(fs, ino, &place, &err);
 
-    if (rc == NX_ENOTFOUND) {
-        fuse_reply_err(req, ESTALE);
-        return;
-    }
+    if (rc == NX_OK)
+        rc = magic_is(ino) ? magic_stat(fs, ino, &attr, &err) : place_stat(fs, &place, &attr, &err);
     if (rc != NX_OK) {
-        reply_fail(req, "opendir", &err);
+        place_close(&place);
+        if (rc == NX_ENOTFOUND)
+            fuse_reply_err(req, ESTALE);
+        else
+            reply_fail(req, "opendir", &err);
         return;
     }
     listing = handle_new(fs, sizeof *listing, &listing_class, ino, file->flags);
     if (!listing) {
+        place_close(&place);
         fuse_reply_err(req, ENOMEM);
         return;
     }
     pthread_mutex_init(&listing->mu, NULL);
     listing->attr = attr;
+    listing->place = place;
     file->fh = (uintptr_t)listing;
     handle_reply_open(req, file);
 }

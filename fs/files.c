@@ -70,26 +70,49 @@ static void open_truncating(fuse_req_t req, nx_ino ino, const struct fuse_file_i
         &err);
 }
 
+static enum nx_code open_past(fuse_req_t req, struct fs_place *place, const struct nx_attr *attr,
+                              struct fuse_file_info *file, struct nx_err *err)
+{
+    bool is_document = attr->kind == NX_KIND_DOCUMENT || attr->kind == NX_KIND_DRAFT;
+    struct handle *handle;
+
+    if ((needed_access(file->flags) & W_OK) || (file->flags & O_TRUNC))
+        return nx_fail(err, NX_EROFS, "a snapshot is read-only");
+    if (!is_document && attr->kind != NX_KIND_FILE)
+        return nx_fail(err, NX_EUNSUPPORTED, "open: node %ju is no file", (uintmax_t)place->ino);
+    handle = is_document ? document_open_past(req, place, file) : plain_open_past(req, place, file);
+    if (!handle)
+        return nx_fail_nomem(err);
+    file->fh = (uintptr_t)handle;
+    file->noflush = 1;
+    return NX_OK;
+}
+
 void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     struct fs *fs = fs_of(req);
     struct nx_err err = NX_ERR_INIT;
     struct nx_attr attr;
+    struct fs_place place;
     enum nx_code rc;
 
     if (magic_is(ino)) {
         magic_open_file(req, ino, file);
         return;
     }
-    rc = nx_db_stat(fs->db, NULL, ino, &attr, &err);
+    rc = place_open(fs, ino, &place, &err);
+    if (rc == NX_OK)
+        rc = nx_db_stat(fs->db, place.snapshot, place.ino, &attr, &err);
     if (rc == NX_OK && fs->options.read_only && (needed_access(file->flags) & W_OK))
         rc = nx_fail(&err, NX_EROFS, "the mount is read-only");
     if (rc == NX_OK && !fs->options.default_permissions &&
         !caller_may(caller->uid, caller->gid, &attr, needed_access(file->flags)))
         rc = nx_fail(&err, NX_EACCES, "mode %o does not allow it", attr.mode);
     if (rc == NX_OK)
-        rc = files_open_handle(req, &attr, file, &err);
+        rc = place.number ? open_past(req, &place, &attr, file, &err)
+                          : files_open_handle(req, &attr, file, &err);
+    place_close(&place);
     if (rc == NX_OK && truncates(&attr, file->flags))
         open_truncating(req, ino, file);
     else if (rc == NX_OK)
@@ -146,6 +169,19 @@ void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
+static enum nx_code stat_node(struct fs *fs, fuse_ino_t ino, struct nx_attr *out,
+                              struct nx_err *err)
+{
+    struct fs_place place;
+    enum nx_code rc = place_open(fs, ino, &place, err);
+
+    if (rc != NX_OK)
+        return rc;
+    rc = place_stat(fs, &place, out, err);
+    place_close(&place);
+    return rc;
+}
+
 void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     struct fs *fs = fs_of(req);
@@ -159,7 +195,7 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
         rc = magic_stat(fs, ino, &attr, &err);
         generation--; /* follows its directory's: never kept */
     } else {
-        rc = nx_db_stat(fs->db, NULL, ino, &attr, &err);
+        rc = stat_node(fs, ino, &attr, &err);
     }
     if (rc == NX_OK)
         reply_attr(req, &attr, generation);
@@ -270,7 +306,7 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *values, int mask
         set_magic(req, ino, mask);
         return;
     }
-    if (fs->options.read_only) {
+    if (fs->options.read_only || place_snapshot(ino)) {
         fuse_reply_err(req, EROFS);
         return;
     }

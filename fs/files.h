@@ -3,6 +3,7 @@
 #define FS_FILES_H
 
 #include "fs/mount.h"
+#include "fs/place.h"
 
 void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file);
 void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -25,6 +26,10 @@ enum nx_code files_open_handle(fuse_req_t req, const struct nx_attr *attr,
 /* The classes. */
 struct handle *document_open_reader(fuse_req_t req, const struct nx_attr *attr,
                                     struct fuse_file_info *file);
+/* The same in a snapshot: `place` is left without it on success. The number is the store's. */
+struct handle *document_open_past(fuse_req_t req, struct fs_place *place,
+                                  struct fuse_file_info *file);
+struct handle *plain_open_past(fuse_req_t req, struct fs_place *place, struct fuse_file_info *file);
 struct handle *document_open_writer(fuse_req_t req, const struct nx_attr *attr,
                                     struct fuse_file_info *file);
 struct handle *plain_open(fuse_req_t req, const struct nx_attr *attr, struct fuse_file_info *file);

@@ -54,6 +54,10 @@ static const struct magic rows[] = {
     [MAGIC_REJECTED] = {".rejected", MAGIC_IN_COLLECTION | MAGIC_IS_FOLDER, NULL, NULL,
                         "what was refused as a document, as <name>.<n>, until you remove it",
                         "ls .rejected"},
+    [MAGIC_SNAPSHOTS] = {".snapshots", MAGIC_IN_ROOT | MAGIC_IS_FOLDER | MAGIC_IS_LIVE, NULL,
+                         "nothing: mkdir .snapshots/NAME makes one, rmdir drops it",
+                         "all collections as they were: .snapshots/NAME/COLLECTION/ID.json",
+                         "mkdir .snapshots/nightly; rsync -a .snapshots/nightly/ /backup/"},
 };
 _Static_assert(sizeof rows / sizeof rows[0] == MAGIC_KINDS, "a row for each kind");
 
@@ -80,19 +84,21 @@ bool magic_is_name(const char *name)
     return name[0] == '.' && row_named(name) != NULL;
 }
 
-const struct magic *magic_find(struct fs *fs, enum nx_kind dir_kind, const char *name)
+const struct magic *magic_find(struct fs *fs, enum nx_kind dir_kind, bool is_live, const char *name)
 {
     unsigned where = dir_kind == NX_KIND_ROOT         ? MAGIC_IN_ROOT
                      : dir_kind == NX_KIND_COLLECTION ? MAGIC_IN_COLLECTION
                                                       : 0;
     const struct magic *row = where && fs->options.magic != FS_MAGIC_OFF ? row_named(name) : NULL;
 
-    return row && (row->flags & where) ? row : NULL;
+    if (!row || !(row->flags & where) || (!is_live && (row->flags & MAGIC_IS_LIVE)))
+        return NULL;
+    return row;
 }
 
 enum nx_code magic_of(fuse_ino_t ino, const struct magic **out, struct nx_err *err)
 {
-    unsigned kind = (unsigned)((ino & ~FS_MAGIC_BIT) >> FS_MAGIC_SHIFT);
+    unsigned kind = (unsigned)(ino >> PLACE_KIND_SHIFT) - 1;
 
     *out = magic_row(kind);
     return *out ? NX_OK
@@ -116,10 +122,15 @@ enum nx_code magic_stat(struct fs *fs, fuse_ino_t ino, struct nx_attr *out, stru
 {
     const struct magic *magic;
     struct nx_attr dir;
+    struct fs_place place;
     enum nx_code rc = magic_of(ino, &magic, err);
 
     if (rc == NX_OK)
-        rc = nx_db_stat(fs->db, NULL, magic_dir(ino), &dir, err);
+        rc = place_open(fs, ino, &place, err);
+    if (rc != NX_OK)
+        return rc;
+    rc = place_stat(fs, &place, &dir, err);
+    place_close(&place);
     if (rc == NX_OK)
         magic_attr(magic, &dir, out);
     return rc;
@@ -133,9 +144,10 @@ void magic_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file
     struct handle *handle;
     enum nx_code rc = magic_of(ino, &magic, &err);
 
-    if (rc == NX_OK && fs->options.read_only && (magic->flags & MAGIC_CHANGES) &&
-        (file->flags & O_ACCMODE) != O_RDONLY)
-        rc = nx_fail(&err, NX_EROFS, "%s: the mount is read-only", magic->name);
+    if (rc == NX_OK && (fs->options.read_only || place_snapshot(ino)) &&
+        (magic->flags & MAGIC_CHANGES) && (file->flags & O_ACCMODE) != O_RDONLY)
+        rc = nx_fail(&err, NX_EROFS, "%s: %s is read-only", magic->name,
+                     place_snapshot(ino) ? "a snapshot" : "the mount");
     if (rc == NX_OK && (file->flags & O_ACCMODE) != O_RDONLY && !magic->write_help)
         rc = nx_fail(&err, NX_EACCES, "%s is for reading", magic->name);
     if (rc == NX_OK && !magic->open)

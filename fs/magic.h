@@ -1,13 +1,14 @@
 /*
  * magic.h - the files that are no files: one row each.
  *
- * A magic file's number is computed from its directory's and its row, so nothing about it is kept:
- * bit 62, then the row, then the directory. Store numbers stay below FS_DIR_MASK.
+ * A magic file's number is computed from its directory's and its row (place.h), so nothing about it
+ * is kept.
  */
 #ifndef FS_MAGIC_H
 #define FS_MAGIC_H
 
 #include "fs/mount.h"
+#include "fs/place.h"
 
 enum magic_kind {
     MAGIC_QUERY,
@@ -24,16 +25,24 @@ enum magic_kind {
     MAGIC_ERRORS,
     MAGIC_HELP,
     MAGIC_REJECTED, /* the empty folder, until the store has one */
+    MAGIC_SNAPSHOTS,
     MAGIC_KINDS
 };
 
-enum { MAGIC_IN_ROOT = 1, MAGIC_IN_COLLECTION = 2, MAGIC_IS_FOLDER = 4, MAGIC_CHANGES = 8 };
+enum {
+    MAGIC_IN_ROOT = 1,
+    MAGIC_IN_COLLECTION = 2,
+    MAGIC_IS_FOLDER = 4,
+    MAGIC_CHANGES = 8,
+    MAGIC_IS_LIVE = 16
+};
 
 struct magic_class;
 
 struct magic {
     const char *name;
-    unsigned flags; /* MAGIC_CHANGES: writing to it changes documents */
+    unsigned flags; /* MAGIC_CHANGES: writing to it changes documents; MAGIC_IS_LIVE: not in a
+                       snapshot */
     /* Makes the handle of an open; NULL: out of memory, or `err` says why. */
     struct handle *(*open)(struct fs *fs, const struct magic *magic, nx_ino dir, fuse_req_t req,
                            int flags, struct nx_err *err);
@@ -42,28 +51,28 @@ struct magic {
     const char *example; /* a shell line, NULL: cat NAME */
 };
 
-#define FS_MAGIC_BIT (1ull << 62)
-#define FS_MAGIC_SHIFT 54
-#define FS_DIR_MASK ((1ull << FS_MAGIC_SHIFT) - 1)
+_Static_assert(MAGIC_KINDS < 32, "a row and 1 fits in the five bits of a number");
 
 const struct magic *magic_row(unsigned index); /* NULL past the last */
 enum magic_kind magic_kind_of(const struct magic *magic);
 /* The row that `name` has in a directory of this kind, NULL when it has none or magic is off. */
-const struct magic *magic_find(struct fs *fs, enum nx_kind dir_kind, const char *name);
+const struct magic *magic_find(struct fs *fs, enum nx_kind dir_kind, bool is_live,
+                               const char *name);
 /* True when `name` is one of the table's, wherever. */
 bool magic_is_name(const char *name);
 
 static inline bool magic_is(fuse_ino_t ino)
 {
-    return (ino & FS_MAGIC_BIT) != 0;
+    return ino >> PLACE_KIND_SHIFT != 0;
 }
-static inline nx_ino magic_ino(enum magic_kind kind, nx_ino dir)
+/* `dir`, and what magic_dir returns, may lie in a snapshot. */
+static inline fuse_ino_t magic_ino(enum magic_kind kind, fuse_ino_t dir)
 {
-    return FS_MAGIC_BIT | (uint64_t)kind << FS_MAGIC_SHIFT | dir;
+    return (uint64_t)(kind + 1) << PLACE_KIND_SHIFT | dir;
 }
-static inline nx_ino magic_dir(fuse_ino_t ino)
+static inline fuse_ino_t magic_dir(fuse_ino_t ino)
 {
-    return ino & FS_DIR_MASK;
+    return ino & PLACE_DIR_MASK;
 }
 /* NX_ENOTFOUND for a number that is none. */
 enum nx_code magic_of(fuse_ino_t ino, const struct magic **out, struct nx_err *err);

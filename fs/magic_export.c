@@ -52,12 +52,10 @@ struct handle *magic_export_open(struct fs *fs, const struct magic *magic, nx_in
                                  fuse_req_t req, int flags, struct nx_err *err)
 {
     struct export *export =
-        magic_handle_new(fs, sizeof *export, magic, &export_ops, &source, dir, req, flags);
+        magic_handle_new(fs, sizeof *export, magic, &export_ops, &source, dir, req, flags, err);
 
-    if (!export) {
-        nx_fail_nomem(err);
+    if (!export)
         return NULL;
-    }
-    export->base.snapshot = nx_snapshot_take(fs->engine);
+    magic_handle_pin(&export->base);
     return &export->base.base;
 }

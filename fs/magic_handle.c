@@ -146,7 +146,7 @@ void magic_handle_fail(struct magic_handle *handle, struct magic_job *job, const
     struct fs *fs = handle->base.fs;
 
     if (err->code != NX_ENODATA)
-        errors_add(fs->errors, handle->dir, handle->magic->name, err, text);
+        errors_add(fs->errors, handle->place, handle->magic->name, err, text);
     if (fs_errno_is_internal(err->code))
         fs_log(fs, "%s of directory %ju: %s", handle->magic->name, (uintmax_t)handle->dir,
                err->message);
@@ -230,29 +230,52 @@ static bool caller_may_read(void *arg, const struct nx_attr *attr)
     return caller_may(handle->uid, handle->gid, attr, 4);
 }
 
+void magic_handle_pin(struct magic_handle *handle)
+{
+    if (!handle->snapshot)
+        handle->snapshot = nx_snapshot_take(handle->base.fs->engine);
+}
+
+void magic_handle_unpin(struct magic_handle *handle)
+{
+    if (place_snapshot(handle->place))
+        return;
+    nx_snapshot_release(handle->snapshot);
+    handle->snapshot = NULL;
+}
+
 void *magic_handle_new(struct fs *fs, size_t size, const struct magic *magic,
-                       const struct magic_ops *ops, const struct stream_source *source, nx_ino dir,
-                       fuse_req_t req, int flags)
+                       const struct magic_ops *ops, const struct stream_source *source,
+                       fuse_ino_t place, fuse_req_t req, int flags, struct nx_err *err)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(req);
-    struct magic_handle *handle =
-        handle_new(fs, size, &magic_handle_class, magic_ino(magic_kind_of(magic), dir), flags);
+    struct magic_handle *handle;
+    struct fs_place at;
 
-    if (!handle)
+    if (place_open(fs, place, &at, err) != NX_OK)
         return NULL;
+    handle =
+        handle_new(fs, size, &magic_handle_class, magic_ino(magic_kind_of(magic), place), flags);
+    if (!handle) {
+        place_close(&at);
+        nx_fail_nomem(err);
+        return NULL;
+    }
     handle->magic = magic;
     handle->ops = ops;
-    handle->dir = dir;
+    handle->dir = at.ino;
+    handle->place = place;
+    handle->snapshot = place_take(&at);
     handle->uid = caller->uid;
     handle->gid = caller->gid;
     handle->opener = caller->pid;
-    handle->slot = (struct slot_key){.dir = dir,
+    handle->slot = (struct slot_key){.dir = place,
                                      .file = magic_kind_of(magic),
                                      .uid = caller->uid,
                                      .session = caller_session(caller->pid)};
     stream_init(&handle->stream, source, handle, nx_db_io(fs->db));
     handle->limits.canceled = &handle->stream.canceled;
-    handle->limits.read_only = fs->options.read_only;
+    handle->limits.read_only = fs->options.read_only || handle->snapshot;
     if (fs->options.allow_other && caller->uid != 0) {
         handle->limits.visible = caller_may_read;
         handle->limits.arg = handle;

@@ -42,20 +42,25 @@ struct magic_handle {
     struct handle base;
     const struct magic *magic;
     const struct magic_ops *ops;
-    nx_ino dir;
+    nx_ino dir;       /* the store's number */
+    fuse_ino_t place; /* the kernel's, of the same directory */
     uint32_t uid, gid;
     pid_t opener; /* a thread id */
     struct slot_key slot;
     struct strand strand;
     struct stream stream;
-    struct nx_snapshot *snapshot; /* owned; NULL: the newest state */
-    struct nx_limits limits;      /* canceled by an interrupt */
+    struct nx_snapshot
+        *snapshot;           /* owned; NULL: the newest state. In a named one: from the start */
+    struct nx_limits limits; /* canceled by an interrupt */
 };
 
-/* `size` bytes that begin with a magic_handle. NULL without memory. */
+/* `size` bytes that begin with a magic_handle. NULL: `err` says why. */
 void *magic_handle_new(struct fs *fs, size_t size, const struct magic *magic,
-                       const struct magic_ops *ops, const struct stream_source *source, nx_ino dir,
-                       fuse_req_t req, int flags);
+                       const struct magic_ops *ops, const struct stream_source *source,
+                       fuse_ino_t place, fuse_req_t req, int flags, struct nx_err *err);
+/* Read the picture of now from here on, unless it is a named one's. */
+void magic_handle_pin(struct magic_handle *handle);
+void magic_handle_unpin(struct magic_handle *handle);
 /* Answer a read from the stream at `offset` (of the result, not of the file). */
 void magic_handle_read(struct magic_handle *handle, struct magic_job *job, uint64_t offset);
 /* Answer with the errno, after a line in .errors. `text`: what was refused. */

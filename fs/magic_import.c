@@ -141,12 +141,10 @@ struct handle *magic_import_open(struct fs *fs, const struct magic *magic, nx_in
                                  fuse_req_t req, int flags, struct nx_err *err)
 {
     struct import *import =
-        magic_handle_new(fs, sizeof *import, magic, &import_ops, &answer, dir, req, flags);
+        magic_handle_new(fs, sizeof *import, magic, &import_ops, &answer, dir, req, flags, err);
 
-    if (!import) {
-        nx_fail_nomem(err);
+    if (!import)
         return NULL;
-    }
     slots_get(fs->slots, &import->base.slot, &import->answer, NULL, NULL);
     return &import->base.base;
 }

@@ -120,8 +120,8 @@ static enum nx_code make_schema(struct magic_handle *handle, struct nx_buf *out,
 
 static enum nx_code make_errors(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
 {
-    return errors_read(handle->base.fs->errors, handle->dir, out) == NX_OK ? NX_OK
-                                                                           : nx_fail_nomem(err);
+    return errors_read(handle->base.fs->errors, handle->place, out) == NX_OK ? NX_OK
+                                                                             : nx_fail_nomem(err);
 }
 
 static void add_help(const struct magic *magic, struct nx_buf *out)
@@ -142,7 +142,7 @@ static enum nx_code make_help(struct magic_handle *handle, struct nx_buf *out, s
     bool root = handle->dir == NX_ROOT_INO;
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     const struct magic *magic;
-    enum nx_code rc = nx_db_path(handle->base.fs->db, NULL, handle->dir, &path, err);
+    enum nx_code rc = nx_db_path(handle->base.fs->db, handle->snapshot, handle->dir, &path, err);
 
     if (rc != NX_OK)
         return rc;
@@ -157,7 +157,8 @@ static enum nx_code make_help(struct magic_handle *handle, struct nx_buf *out, s
                       "with any editor, rm deletes it.\nNo listing shows these files:\n\n",
                       (int)path.len, (char *)path.data);
     for (unsigned i = 0; (magic = magic_row(i)); i++)
-        if (magic->flags & (root ? MAGIC_IN_ROOT : MAGIC_IN_COLLECTION))
+        if ((magic->flags & (root ? MAGIC_IN_ROOT : MAGIC_IN_COLLECTION)) &&
+            (!place_snapshot(handle->place) || !(magic->flags & MAGIC_IS_LIVE)))
             add_help(magic, out);
     return nx_buf_append_str(out, root ? "\nDocumentation: docs/filesystem.md\n"
                                        : "\n`tail -n 1 .errors` tells why something was "
@@ -204,14 +205,12 @@ struct handle *magic_info_open(struct fs *fs, const struct magic *magic, nx_ino 
                                int flags, struct nx_err *err)
 {
     struct info *info =
-        magic_handle_new(fs, sizeof *info, magic, &info_ops, &source, dir, req, flags);
+        magic_handle_new(fs, sizeof *info, magic, &info_ops, &source, dir, req, flags, err);
 
-    if (!info) {
-        nx_fail_nomem(err);
+    if (!info)
         return NULL;
-    }
     if (magic_kind_of(magic) == MAGIC_ERRORS && (flags & O_TRUNC))
         errors_clear(fs->errors, dir);
-    info->base.snapshot = nx_snapshot_take(fs->engine);
+    magic_handle_pin(&info->base);
     return &info->base.base;
 }

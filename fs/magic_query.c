@@ -56,8 +56,7 @@ static enum nx_code start_results(void *arg, struct nx_err *err)
 
     if (writes && !may_run(query))
         return NX_OK; /* no cursor: nothing to show a second time */
-    if (!handle->snapshot)
-        handle->snapshot = nx_snapshot_take(fs->engine);
+    magic_handle_pin(handle);
     if (!handle->snapshot)
         return nx_fail_nomem(err);
     return magic_text_open(fs->db, handle->snapshot, handle->dir, kind, text, &handle->limits,
@@ -95,20 +94,14 @@ static const struct stream_source results = {start_results, next_results, stop_r
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
-static void drop_snapshot(struct magic_handle *handle)
-{
-    if (handle->snapshot)
-        nx_snapshot_release(handle->snapshot);
-    handle->snapshot = NULL;
-}
-
 static void begin_text(struct query *query)
 {
     stream_reset(&query->base.stream);
     nx_buf_clear(&query->text);
     query->complete = query->reading = query->based = query->ran = query->pending = false;
     if (handle_is_writer(&query->base.base))
-        drop_snapshot(&query->base); /* the next results are of the state at their first read */
+        magic_handle_unpin(
+            &query->base); /* the next results are of the state at their first read */
 }
 
 /* Everything that can be wrong with a complete text, without reading a document. */
@@ -122,8 +115,8 @@ static enum nx_code check_text(struct query *query, struct nx_err *err)
 
     if (kind == MAGIC_UPDATE)
         return magic_text_check_update(text, err);
-    rc = magic_text_open(handle->base.fs->db, NULL, handle->dir, kind, text, &handle->limits,
-                         &cursor, err);
+    rc = magic_text_open(handle->base.fs->db, handle->snapshot, handle->dir, kind, text,
+                         &handle->limits, &cursor, err);
     nx_cursor_close(cursor);
     return rc;
 }
@@ -292,19 +285,18 @@ static void take_slot(struct query *query, struct fs *fs)
         return;
     query->from_slot = true;
     query->complete = !is_update;
-    handle->snapshot = is_update ? NULL : nx_snapshot_take(fs->engine);
+    if (!is_update)
+        magic_handle_pin(handle);
 }
 
 struct handle *magic_query_open(struct fs *fs, const struct magic *magic, nx_ino dir,
                                 fuse_req_t req, int flags, struct nx_err *err)
 {
     struct query *query =
-        magic_handle_new(fs, sizeof *query, magic, &query_ops, &results, dir, req, flags);
+        magic_handle_new(fs, sizeof *query, magic, &query_ops, &results, dir, req, flags, err);
 
-    if (!query) {
-        nx_fail_nomem(err);
+    if (!query)
         return NULL;
-    }
     if (!handle_is_writer(&query->base.base))
         take_slot(query, fs);
     return &query->base.base;

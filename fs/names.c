@@ -19,8 +19,10 @@
 #include "fs/handle.h"
 #include "fs/magic.h"
 #include "fs/notify.h"
+#include "fs/place.h"
 #include "fs/reply.h"
 #include "fs/seen.h"
+#include "fs/snapshots.h"
 
 #define REJECTED ".rejected"
 
@@ -37,14 +39,14 @@ static bool refuse_change(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_attr dir;
     int error = 0;
 
-    if (fs->options.read_only)
+    if (fs->options.read_only || place_snapshot(parent))
         error = EROFS;
     else if (strlen(name) > NX_NAME_MAX)
         error = ENAMETOOLONG;
     else if (magic_is(parent))
         error = EPERM;
     else if (magic_is_name(name) && nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK &&
-             magic_find(fs, dir.kind, name))
+             magic_find(fs, dir.kind, true, name))
         error = EPERM;
     if (error)
         fuse_reply_err(req, error);
@@ -64,15 +66,15 @@ static void explain(struct fs *fs, nx_ino dir, const char *name, enum nx_code rc
 
 /* --- lookup ----------------------------------------------------------------------------------- */
 
-static bool lookup_magic(fuse_req_t req, fuse_ino_t parent, const char *name)
+static bool lookup_magic(fuse_req_t req, const struct fs_place *parent, const char *name)
 {
     struct fs *fs = fs_of(req);
     const struct magic *magic;
     struct nx_attr dir, attr;
 
-    if (!magic_is_name(name) || nx_db_stat(fs->db, NULL, parent, &dir, NULL) != NX_OK)
+    if (!magic_is_name(name) || place_stat(fs, parent, &dir, NULL) != NX_OK)
         return false;
-    magic = magic_find(fs, dir.kind, name);
+    magic = magic_find(fs, dir.kind, !parent->number, name);
     if (!magic)
         return false;
     magic_attr(magic, &dir, &attr);
@@ -82,39 +84,56 @@ static bool lookup_magic(fuse_req_t req, fuse_ino_t parent, const char *name)
     return true;
 }
 
-void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void lookup(fuse_req_t req, const struct fs_place *parent, const char *name)
 {
     struct fs *fs = fs_of(req);
     struct nx_err err = NX_ERR_INIT;
     uint64_t generation = generation_now(fs);
-    size_t len = strlen(name);
     struct nx_attr attr;
-    enum nx_code rc;
+    enum nx_code rc =
+        nx_db_lookup(fs->db, parent->snapshot, parent->ino, name, strlen(name), &attr, &err);
 
-    if (len > NX_NAME_MAX) {
-        fuse_reply_err(req, ENAMETOOLONG);
-        return;
-    }
-    if (magic_is(parent)) {
-        fuse_reply_err(req, ENOENT);
-        return;
-    }
-    seen_mark_name(fs->seen, parent, name);
-    rc = nx_db_lookup(fs->db, NULL, parent, name, len, &attr, &err);
-    if (rc == NX_OK)
+    if (rc == NX_OK) {
+        place_attr(parent->number, &attr);
         reply_entry(req, &attr, generation);
-    else if (rc != NX_ENOTFOUND && rc != NX_ENAME)
+    } else if (rc != NX_ENOTFOUND && rc != NX_ENAME) {
         reply_fail(req, "lookup", &err);
-    else if (!lookup_magic(req, parent, name))
+    } else if (!lookup_magic(req, parent, name)) {
         reply_missing(req, generation);
+    }
+}
+
+void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = fs_of(req);
+    struct nx_err err = NX_ERR_INIT;
+    struct fs_place place;
+
+    if (strlen(name) > NX_NAME_MAX) {
+        fuse_reply_err(req, ENAMETOOLONG);
+    } else if (snapshots_is_folder(parent)) {
+        snapshots_lookup(req, name);
+    } else if (magic_is(parent)) {
+        fuse_reply_err(req, ENOENT);
+    } else if (place_open(fs, parent, &place, &err) != NX_OK) {
+        fuse_reply_err(req, ESTALE); /* the snapshot is gone */
+    } else {
+        seen_mark_name(fs->seen, parent, name);
+        lookup(req, &place, name);
+        place_close(&place);
+    }
 }
 
 void names_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     struct nx_buf target NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_err err = NX_ERR_INIT;
-    enum nx_code rc = nx_db_readlink(fs_of(req)->db, NULL, ino, &target, &err);
+    struct fs_place place;
+    enum nx_code rc = place_open(fs_of(req), ino, &place, &err);
 
+    if (rc == NX_OK)
+        rc = nx_db_readlink(fs_of(req)->db, place.snapshot, place.ino, &target, &err);
+    place_close(&place);
     if (rc == NX_OK)
         rc = nx_buf_append_byte(&target, 0);
     if (rc == NX_OK) {
@@ -207,6 +226,10 @@ void names_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
 
 void names_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+    if (snapshots_is_folder(parent) && !fs_of(req)->options.read_only) {
+        snapshots_mkdir(req, name);
+        return;
+    }
     make_node(req, "mkdir", parent, name,
               (struct nx_attr){.kind = NX_KIND_DIRECTORY, .mode = mode & 07777}, NX_SLICE_NULL);
 }
@@ -226,6 +249,10 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
 
     if (refuse_change(req, parent, name))
         return;
+    if (place_snapshot(ino)) {
+        fuse_reply_err(req, EXDEV);
+        return;
+    }
     if (magic_is(ino)) {
         fuse_reply_err(req, EPERM);
         return;
@@ -248,8 +275,9 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_change change;
     struct parked *parked;
 
-    if (!fs->options.read_only && magic_is_name(name) &&
-        nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK && magic_find(fs, dir.kind, name)) {
+    if (!fs->options.read_only && !place_snapshot(parent) && magic_is_name(name) &&
+        nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK &&
+        magic_find(fs, dir.kind, true, name)) {
         fuse_reply_err(req, 0); /* so that rm -r works where they are listed */
         return;
     }
@@ -302,13 +330,17 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_attr dir;
     enum nx_code rc;
 
-    if (!fs->options.read_only && strcmp(name, REJECTED) == 0 &&
-        nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) != NX_OK) {
-        fuse_reply_err(req, 0); /* the folder that is not there yet */
+    if (fs->options.read_only || place_snapshot(parent)) {
+        fuse_reply_err(req, EROFS);
         return;
     }
-    if (fs->options.read_only) {
-        fuse_reply_err(req, EROFS);
+    if (snapshots_is_folder(parent)) {
+        snapshots_rmdir(req, name);
+        return;
+    }
+    if (strcmp(name, REJECTED) == 0 &&
+        nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) != NX_OK) {
+        fuse_reply_err(req, 0); /* the folder that is not there yet */
         return;
     }
     parked = parked_new(req, "rmdir", PARKED_STATUS);
@@ -372,6 +404,11 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
 
     if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE)) {
         fuse_reply_err(req, EINVAL);
+        return;
+    }
+    if (snapshots_is_folder(from_parent) && snapshots_is_folder(to_parent) && flags == 0 &&
+        !fs_of(req)->options.read_only) {
+        snapshots_rename(req, from, to);
         return;
     }
     if (refuse_change(req, from_parent, from) || refuse_change(req, to_parent, to) ||

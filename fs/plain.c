@@ -11,6 +11,11 @@
 #include "fs/handle.h"
 #include "fs/reply.h"
 
+struct plain {
+    struct handle base;
+    struct nx_snapshot *snapshot; /* owned; NULL: live, and the node is held */
+};
+
 static void read_plain(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
 {
     struct nx_err err = NX_ERR_INIT;
@@ -19,8 +24,8 @@ static void read_plain(struct handle *handle, fuse_req_t req, size_t size, off_t
 
     if (!data)
         fuse_reply_err(req, ENOMEM);
-    else if (nx_db_read(handle->fs->db, NULL, handle->ino, (uint64_t)offset, data, size, &got,
-                        &err) == NX_OK)
+    else if (nx_db_read(handle->fs->db, ((struct plain *)handle)->snapshot, handle->ino,
+                        (uint64_t)offset, data, size, &got, &err) == NX_OK)
         fuse_reply_buf(req, data, got);
     else
         reply_fail(req, "read", &err);
@@ -51,7 +56,11 @@ static void fsync_plain(struct handle *handle, fuse_req_t req)
 
 static void release_plain(struct handle *handle, fuse_req_t req)
 {
-    nx_db_unpin(handle->fs->db, handle->ino);
+    struct nx_snapshot *snapshot = ((struct plain *)handle)->snapshot;
+
+    if (!snapshot)
+        nx_db_unpin(handle->fs->db, handle->ino);
+    nx_snapshot_release(snapshot);
     handle_free(handle);
     if (req)
         fuse_reply_err(req, 0);
@@ -69,11 +78,23 @@ static const struct handle_class plain_class = {
 struct handle *plain_open(fuse_req_t req, const struct nx_attr *attr, struct fuse_file_info *file)
 {
     struct fs *fs = fs_of(req);
-    struct handle *handle = handle_new(fs, sizeof *handle, &plain_class, attr->ino, file->flags);
+    struct plain *plain = handle_new(fs, sizeof *plain, &plain_class, attr->ino, file->flags);
 
-    if (!handle)
+    if (!plain)
         return NULL;
     nx_db_pin(fs->db, attr->ino);
     file->keep_cache = 1; /* what changes behind the kernel is taken back by the notifier */
-    return handle;
+    return &plain->base;
+}
+
+struct handle *plain_open_past(fuse_req_t req, struct fs_place *place, struct fuse_file_info *file)
+{
+    struct plain *plain =
+        handle_new(fs_of(req), sizeof *plain, &plain_class, place->ino, file->flags);
+
+    if (!plain)
+        return NULL;
+    plain->snapshot = place_take(place);
+    file->keep_cache = 1;
+    return &plain->base;
 }

@@ -16,6 +16,7 @@
 
 #include "fs/errno.h"
 #include "fs/handle.h"
+#include "fs/place.h"
 #include "fs/seen.h"
 #include "fs/writers.h"
 
@@ -60,6 +61,12 @@ static bool is_current(struct fs *fs, uint64_t generation)
     return atomic_load(&fs->generation) == generation;
 }
 
+/* What lies in a snapshot never changes; its magic files follow it, which is never asked. */
+static bool is_lasting(struct fs *fs, const struct nx_attr *attr, uint64_t generation)
+{
+    return place_snapshot(attr->ino) != 0 || is_current(fs, generation);
+}
+
 /* Nobody is about to change it without the kernel's knowing. */
 static bool is_settled(struct fs *fs, const struct nx_attr *attr)
 {
@@ -72,7 +79,7 @@ void reply_fill_entry(struct fs *fs, const struct nx_attr *attr, uint64_t genera
     memset(out, 0, sizeof *out);
     out->ino = attr->ino;
     seen_mark_node(fs->seen, attr->ino);
-    if (is_current(fs, generation)) {
+    if (is_lasting(fs, attr, generation)) {
         out->entry_timeout = FS_LONG_S;
         out->attr_timeout = is_settled(fs, attr) ? FS_LONG_S : 0;
     }
@@ -103,7 +110,8 @@ void reply_attr(fuse_req_t req, const struct nx_attr *attr, uint64_t generation)
     struct stat st;
 
     reply_stat(attr, &st);
-    fuse_reply_attr(req, &st, is_current(fs, generation) && is_settled(fs, attr) ? FS_LONG_S : 0);
+    fuse_reply_attr(req, &st,
+                    is_lasting(fs, attr, generation) && is_settled(fs, attr) ? FS_LONG_S : 0);
 }
 
 void reply_fail(fuse_req_t req, const char *what, const struct nx_err *err)
