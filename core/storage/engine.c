@@ -91,27 +91,31 @@ enum nx_code engine_background(struct nx_engine *engine, struct nx_err *err)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+enum nx_code engine_sync_parent(struct nx_engine *engine, const char *dir, struct nx_err *err)
+{
+    struct nx_buf parent NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    const char *slash = strrchr(dir, '/');
+    enum nx_code rc;
+
+    if (!slash)
+        rc = nx_buf_append(&parent, ".", 2);
+    else if (slash == dir)
+        rc = nx_buf_append(&parent, "/", 2);
+    else
+        rc = nx_buf_printf(&parent, "%.*s%c", (int)(slash - dir), dir, 0);
+    if (rc != NX_OK)
+        return nx_fail_nomem(err);
+    return engine->io->ops->sync_dir(engine->io, (const char *)parent.data, err);
+}
+
 /* A new directory's name must be as durable as what will be acknowledged in it. */
 static enum nx_code make_directory(struct nx_engine *engine, struct nx_err *err)
 {
-    struct nx_buf parent NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    const char *slash = strrchr(engine->dir, '/');
-    struct nx_io *io = engine->io;
-    enum nx_code rc = io->ops->mkdir(io, engine->dir, err);
+    enum nx_code rc = engine->io->ops->mkdir(engine->io, engine->dir, err);
 
     if (rc == NX_EEXISTS)
         return NX_OK;
-    if (rc != NX_OK)
-        return rc;
-    if (!slash)
-        rc = nx_buf_append(&parent, ".", 2);
-    else if (slash == engine->dir)
-        rc = nx_buf_append(&parent, "/", 2);
-    else
-        rc = nx_buf_printf(&parent, "%.*s%c", (int)(slash - engine->dir), engine->dir, 0);
-    if (rc != NX_OK)
-        return nx_fail_nomem(err);
-    return io->ops->sync_dir(io, (const char *)parent.data, err);
+    return rc == NX_OK ? engine_sync_parent(engine, engine->dir, err) : rc;
 }
 
 static enum nx_code lock_directory(struct nx_engine *engine, struct nx_err *err)

@@ -159,6 +159,8 @@ enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, str
 
 /* --- engine.c --------------------------------------------------------------------------------- */
 
+/* The name of `dir` on disk. */
+enum nx_code engine_sync_parent(struct nx_engine *engine, const char *dir, struct nx_err *err);
 /* Commits fail with `why` until it is cleared; for good when `is_final`. */
 void engine_set_background(struct nx_engine *engine, const struct nx_err *why, bool is_final);
 void engine_clear_background(struct nx_engine *engine);

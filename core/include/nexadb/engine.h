@@ -188,6 +188,13 @@ NX_API enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice 
  * compactions. Waits for a flush when there are any. */
 NX_API enum nx_code nx_engine_reclaim(struct nx_engine *engine, struct nx_slice begin,
                                       struct nx_slice end, struct nx_err *err);
+/*
+ * A database in the new directory `dir`, on the same file system, that holds all that was committed
+ * before this call: the tables are shared by hard links, so it costs a flush and their number, not
+ * their size. NX_EEXISTS when `dir` is there; NX_EROFS.
+ */
+NX_API enum nx_code nx_engine_checkpoint(struct nx_engine *engine, const char *dir,
+                                         struct nx_err *err);
 
 #define NX_LEVELS 7
 

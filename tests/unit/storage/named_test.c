@@ -339,6 +339,68 @@ static void a_range_with_nothing_in_it_flushes_nothing(void **state)
     assert_int_equal(stats.flushes, 0);
 }
 
+/* --- checkpoints --------------------------------------------------------------------------------
+ */
+
+/* Go on in another directory. */
+static void move_to(struct engine_fixture *f, const char *dir)
+{
+    engine_close(f);
+    snprintf(f->dir, sizeof f->dir, "%s", dir);
+    engine_open(f);
+}
+
+static void a_checkpoint_is_a_database_of_its_own(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_snapshot *snapshot;
+    char copy[60], original[64];
+
+    f->options.table_bytes = 64 << 10;
+    engine_open(f);
+    snprintf(original, sizeof original, "%s", f->dir);
+    snprintf(copy, sizeof copy, "%.40s-copy", f->dir);
+    fill(f, "k", 200, 0);
+    make(f, "s");
+    compact_all(f);
+    engine_put(f, "k00000", "in the log"); /* not in a table yet */
+    assert_int_equal(nx_engine_checkpoint(f->engine, copy, NULL), NX_OK);
+    assert_int_equal(nx_engine_checkpoint(f->engine, copy, NULL), NX_EEXISTS);
+    engine_put(f, "k00000", "later");
+    engine_delete_range(f, "k", "l");
+    compact_all(f);
+    move_to(f, copy);
+    assert_value(f, NULL, "k00000", "in the log");
+    assert_int_equal(nx_engine_get(f->engine, NULL, nx_slice_str("k00199"), &f->value, NULL),
+                     NX_OK);
+    snapshot = open_named(f, "s");
+    assert_int_equal(nx_engine_get(f->engine, snapshot, nx_slice_str("k00000"), &f->value, NULL),
+                     NX_OK);
+    assert_int_equal(f->value.len, 1000);
+    nx_snapshot_release(snapshot);
+    engine_put(f, "of the copy", "1");
+    engine_reopen(f);
+    assert_value(f, NULL, "of the copy", "1");
+    move_to(f, original);
+    assert_value(f, NULL, "of the copy", NULL);
+    assert_value(f, NULL, "k00199", NULL);
+}
+
+static void a_checkpoint_survives_power_loss(void **state)
+{
+    struct engine_fixture *f = *state;
+    char copy[60];
+
+    engine_open(f);
+    snprintf(copy, sizeof copy, "%.40s-copy", f->dir);
+    engine_put(f, "a", "1");
+    assert_int_equal(nx_engine_checkpoint(f->engine, copy, NULL), NX_OK);
+    engine_power_loss(f, 3);
+    snprintf(f->dir, sizeof f->dir, "%s", copy);
+    engine_open(f);
+    assert_value(f, NULL, "a", "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +415,8 @@ int main(void)
         ON_ALL(tables_under_a_deleted_range_go_unread),
         ON_SIM(a_snapshot_keeps_the_tables_of_a_deleted_range),
         ON_SIM(a_range_with_nothing_in_it_flushes_nothing),
+        ON_SIM(a_checkpoint_is_a_database_of_its_own),
+        ON_SIM(a_checkpoint_survives_power_loss),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
