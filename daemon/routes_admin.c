@@ -91,6 +91,14 @@ static const struct {
     STAT(wal_bytes, "wal_bytes", "gauge", "size of the live log"),
     STAT(disk_bytes, "disk_bytes", "gauge", "size of all files"),
     STAT(snapshots, "snapshots", "gauge", "snapshots in use"),
+    STAT(named_snapshots, "named_snapshots", "gauge", "snapshots with a name"),
+    STAT(stalls, "stalls_total", "counter", "times a commit waited for room"),
+    STAT(write_amplification, "write_amplification_thousandths", "gauge",
+         "bytes written to log and tables for one committed, in thousandths"),
+    STAT(space_amplification, "space_amplification_thousandths", "gauge",
+         "bytes of tables for one of the lowest level, in thousandths"),
+    STAT(read_amplification, "read_amplification_thousandths", "gauge",
+         "places a lookup may have to ask, in thousandths"),
 };
 
 static uint64_t figure(const struct nx_engine_stats *stats, size_t at)
@@ -110,6 +118,48 @@ static void put_levels(struct json_out *out, const struct nx_engine_stats *stats
     json_close(out, ']');
 }
 
+static void put_latencies(struct json_out *out, const struct nx_engine_stats *stats)
+{
+    json_open(out, "latency", '{');
+    for (int i = 0; i < NX_LATENCY_KINDS; i++) {
+        const struct nx_latency *latency = &stats->latency[i];
+
+        json_open(out, nx_latency_name((enum nx_latency_kind)i), '{');
+        json_uint(out, "count", latency->count);
+        json_uint(out, "p50_ns", latency->p50_ns);
+        json_uint(out, "p99_ns", latency->p99_ns);
+        json_uint(out, "p999_ns", latency->p999_ns);
+        json_uint(out, "max_ns", latency->max_ns);
+        json_close(out, '}');
+    }
+    json_close(out, '}');
+}
+
+/* One summary, by operation. */
+static enum nx_code put_latency_metric(struct nx_buf *out, const struct nx_engine_stats *stats)
+{
+    enum nx_code rc = nx_buf_append_str(out, "# HELP nexadb_latency_seconds time of operations; "
+                                             "get, commit and seek: one in 64\n"
+                                             "# TYPE nexadb_latency_seconds summary\n");
+
+    for (int i = 0; i < NX_LATENCY_KINDS && rc == NX_OK; i++) {
+        const struct nx_latency *l = &stats->latency[i];
+        const char *op = nx_latency_name((enum nx_latency_kind)i);
+
+        rc = nx_buf_printf(out,
+                           "nexadb_latency_seconds{op=\"%s\",quantile=\"0.5\"} %.9g\n"
+                           "nexadb_latency_seconds{op=\"%s\",quantile=\"0.99\"} %.9g\n"
+                           "nexadb_latency_seconds{op=\"%s\",quantile=\"0.999\"} %.9g\n"
+                           "nexadb_latency_seconds{op=\"%s\",quantile=\"1\"} %.9g\n"
+                           "nexadb_latency_seconds_sum{op=\"%s\"} %.9g\n"
+                           "nexadb_latency_seconds_count{op=\"%s\"} %ju\n",
+                           op, (double)l->p50_ns / 1e9, op, (double)l->p99_ns / 1e9, op,
+                           (double)l->p999_ns / 1e9, op, (double)l->max_ns / 1e9, op,
+                           (double)l->sum_ns / 1e9, op, (uintmax_t)l->count);
+    }
+    return rc;
+}
+
 static void put_engine(struct json_out *out, const struct service *service, uint64_t documents)
 {
     struct nx_engine_stats stats;
@@ -124,6 +174,7 @@ static void put_engine(struct json_out *out, const struct service *service, uint
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         json_uint(out, figures[i].name, figure(&stats, i));
     put_levels(out, &stats);
+    put_latencies(out, &stats);
     json_text_z(out, "background_error", nx_code_name(stats.background_error));
     json_close(out, '}');
 }
@@ -173,6 +224,8 @@ enum nx_code route_metrics(struct request *req, struct nx_err *err)
     for (size_t i = 0; i < sizeof figures / sizeof figures[0] && rc == NX_OK; i++)
         rc = put_metric(body, figures[i].metric, figures[i].type, figures[i].help,
                         (double)figure(&stats, i));
+    if (rc == NX_OK)
+        rc = put_latency_metric(body, &stats);
     if (rc == NX_OK)
         rc = put_metric(body, "nexadb_documents", "gauge", "documents", (double)totals.documents);
     if (rc == NX_OK)

@@ -57,7 +57,25 @@ static enum nx_code add_engine(struct fs *fs, struct nx_buf *out)
         stats.background_error ? "\"" : "");
     for (size_t i = 0; i < NX_LEVELS; i++, separator = ", ")
         nx_buf_printf(out, "%s%ju", separator, (uintmax_t)stats.level_bytes[i]);
-    return nx_buf_append_str(out, "]\n  }\n}\n");
+    nx_buf_printf(out,
+                  "],\n    \"named_snapshots\": %ju,\n    \"stalls\": %ju,\n"
+                  "    \"write_amplification\": %.3f,\n    \"space_amplification\": %.3f,\n"
+                  "    \"read_amplification\": %.3f,\n    \"latency\": {",
+                  (uintmax_t)stats.named_snapshots, (uintmax_t)stats.stalls,
+                  (double)stats.write_amplification / 1000,
+                  (double)stats.space_amplification / 1000,
+                  (double)stats.read_amplification / 1000);
+    for (int i = 0; i < NX_LATENCY_KINDS; i++) {
+        const struct nx_latency *l = &stats.latency[i];
+
+        nx_buf_printf(out,
+                      "%s\n      \"%s\": {\"count\": %ju, \"p50_ns\": %ju, \"p99_ns\": %ju, "
+                      "\"p999_ns\": %ju, \"max_ns\": %ju}",
+                      i ? "," : "", nx_latency_name((enum nx_latency_kind)i), (uintmax_t)l->count,
+                      (uintmax_t)l->p50_ns, (uintmax_t)l->p99_ns, (uintmax_t)l->p999_ns,
+                      (uintmax_t)l->max_ns);
+    }
+    return nx_buf_append_str(out, "\n    }\n  }\n}\n");
 }
 
 static bool add_collection(void *arg, const char *path, const struct nx_attr *attr,

@@ -253,6 +253,7 @@ static void wait_for_room(struct nx_engine *engine)
     while (!has_room(engine))
         nx_cond_wait(&engine->state_changed, &engine->state_mu);
     nx_mutex_unlock(&engine->state_mu);
+    atomic_fetch_add_explicit(&engine->counters.stalls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&engine->counters.stall_ns,
                               engine->io->ops->monotonic_ns(engine->io) - start,
                               memory_order_relaxed);
@@ -302,6 +303,7 @@ void engine_wake_room(struct nx_engine *engine)
 enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batch, bool nowait,
                            uint64_t *position, struct nx_err *err)
 {
+    uint64_t begin = latency_begin_sampled(engine->io);
     enum nx_code rc;
 
     if (engine->options.read_only)
@@ -310,6 +312,7 @@ enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batc
         wait_for_room(engine);
     if (rc != NX_OK)
         return rc;
+    latency_end(&engine->latency[NX_LATENCY_COMMIT], engine->io, begin);
     atomic_fetch_add_explicit(&engine->counters.commits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&engine->counters.commit_bytes, batch->bytes.len,
                               memory_order_relaxed);

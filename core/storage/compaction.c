@@ -86,9 +86,11 @@ static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *
 static enum nx_code run_job(struct nx_engine *engine, const struct levels *levels,
                             const struct compaction *job, struct nx_err *err)
 {
+    uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
     enum nx_code rc =
         job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
 
+    latency_end(&engine->latency[NX_LATENCY_COMPACTION], engine->io, begin);
     engine_wake_room(engine);
     return rc;
 }

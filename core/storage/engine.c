@@ -333,6 +333,7 @@ static void copy_counters(struct nx_engine *engine, struct nx_engine_stats *out)
     out->flush_bytes = atomic_load(&counters->flush_bytes);
     out->compaction_read_bytes = atomic_load(&counters->compaction_read_bytes);
     out->compaction_written_bytes = atomic_load(&counters->compaction_written_bytes);
+    out->stalls = atomic_load(&counters->stalls);
     out->stall_ns = atomic_load(&counters->stall_ns);
 }
 
@@ -358,20 +359,43 @@ static void count_files(struct nx_engine *engine, struct nx_engine_stats *out)
     nx_mutex_unlock(&engine->manifest_mu);
 }
 
+static void amplify(struct nx_engine_stats *out, uint64_t places)
+{
+    uint64_t tables = 0, lowest = 0;
+    uint64_t written =
+        out->commit_bytes + out->flush_bytes + out->compaction_written_bytes; /* log, tables */
+
+    for (unsigned i = 0; i < NX_LEVELS; i++) {
+        tables += out->level_bytes[i];
+        if (out->level_bytes[i])
+            lowest = out->level_bytes[i];
+        places += i == 0 ? out->level_tables[0] : out->level_tables[i] > 0;
+    }
+    out->write_amplification = out->commit_bytes ? written * 1000 / out->commit_bytes : 0;
+    out->space_amplification = lowest ? tables * 1000 / lowest : 0;
+    out->read_amplification = places * 1000;
+}
+
 void nx_engine_get_stats(struct nx_engine *engine, struct nx_engine_stats *out)
 {
     struct tree *tree;
+    size_t memtables;
 
     *out = (struct nx_engine_stats){0};
     tree = engine_tree(engine);
     nx_mutex_lock(&engine->state_mu);
     out->snapshots = engine->snapshot_count;
+    out->named_snapshots = engine->named_count;
     out->background_error = engine->background.code;
     nx_mutex_unlock(&engine->state_mu);
     out->sequence = atomic_load_explicit(&engine->visible, memory_order_acquire);
+    memtables = tree->count;
     count_tree(tree, out);
     tree_unref(tree);
     copy_counters(engine, out);
+    amplify(out, memtables);
+    for (int i = 0; i < NX_LATENCY_KINDS; i++)
+        latency_summarize(&engine->latency[i], &out->latency[i]);
     copy_cache_stats(engine, out);
     count_files(engine, out);
 }

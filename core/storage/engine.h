@@ -21,6 +21,7 @@
 #include "base/lock.h"
 #include "storage/batch.h"
 #include "storage/compact.h"
+#include "storage/latency.h"
 #include "storage/manifest.h"
 #include "storage/pins.h"
 #include "storage/tree.h"
@@ -55,7 +56,8 @@ struct waiter {
 
 struct engine_counters {
     _Atomic uint64_t commits, commit_bytes, syncs, flushes, compactions;
-    _Atomic uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes, stall_ns;
+    _Atomic uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
+    _Atomic uint64_t stalls, stall_ns;
 };
 
 struct nx_engine {
@@ -66,6 +68,7 @@ struct nx_engine {
     struct cache *cache;
     struct wal *wal; /* NULL when read-only */
     struct engine_counters counters;
+    struct latency latency[NX_LATENCY_KINDS];
 
     _Atomic(struct commit_request *) queue; /* release: a request is complete before it is here */
     struct nx_mutex commit_mu;              /* order of commits; log writes under it */

@@ -89,8 +89,12 @@ static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
     struct tree *tree = engine_tree(engine);
     enum nx_code rc = NX_OK;
 
-    if (tree->count > 1)
+    if (tree->count > 1) {
+        uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
+
         rc = flush_memtables(engine, tree, err);
+        latency_end(&engine->latency[NX_LATENCY_FLUSH], engine->io, begin);
+    }
     tree_unref(tree);
     return rc;
 }

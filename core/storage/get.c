@@ -84,6 +84,7 @@ enum nx_code nx_engine_get(struct nx_engine *engine, const struct nx_snapshot *s
     struct lookup lookup = {.key = key, .out = out};
     enum verdict verdict = UNKNOWN;
     struct read_view view;
+    uint64_t begin = latency_begin_sampled(engine->io);
     enum nx_code rc;
 
     nx_buf_clear(out);
@@ -95,6 +96,7 @@ enum nx_code nx_engine_get(struct nx_engine *engine, const struct nx_snapshot *s
     for (unsigned i = 0; i < NX_LEVELS && rc == NX_OK && verdict == UNKNOWN; i++)
         rc = get_from_level(&view.levels->level[i], i, &lookup, &verdict, err);
     read_view_release(&view);
+    latency_end(&engine->latency[NX_LATENCY_GET], engine->io, begin);
     if (rc == NX_OK && verdict != PRESENT)
         return nx_fail(err, NX_ENOTFOUND, "no such key");
     return rc;

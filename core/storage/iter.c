@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "storage/engine.h"
 #include "storage/merge.h"
 #include "storage/shade.h"
 #include "storage/view.h"
@@ -243,6 +244,9 @@ bool nx_iter_first(struct nx_iter *iter)
 bool nx_iter_seek(struct nx_iter *iter, struct nx_slice key)
 {
     struct nx_slice lower = nx_buf_slice(&iter->lower);
+    struct nx_engine *engine = iter->view.engine;
+    uint64_t begin = latency_begin_sampled(engine->io);
+    bool valid;
 
     if (nx_slice_compare(key, lower) < 0)
         key = lower;
@@ -250,7 +254,9 @@ bool nx_iter_seek(struct nx_iter *iter, struct nx_slice key)
         iter->source->ops->seek(iter->source, key);
     else
         iter->source->ops->first(iter->source);
-    return settle(iter, false);
+    valid = settle(iter, false);
+    latency_end(&engine->latency[NX_LATENCY_SEEK], engine->io, begin);
+    return valid;
 }
 
 /* Stand on the last key below the upper bound, seen or not. */

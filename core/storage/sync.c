@@ -108,11 +108,15 @@ static void await_async(struct nx_engine *engine, uint64_t position, nx_commit_f
 enum nx_code nx_engine_commit(struct nx_engine *engine, const struct nx_batch *batch,
                               enum nx_durability durability, struct nx_err *err)
 {
-    uint64_t position;
-    enum nx_code rc = engine_commit(engine, batch, false, &position, err);
+    uint64_t position, begin = LATENCY_NONE;
+    enum nx_code rc;
 
+    if (durability == NX_SYNC)
+        begin = engine->io->ops->monotonic_ns(engine->io);
+    rc = engine_commit(engine, batch, false, &position, err);
     if (rc == NX_OK && durability == NX_SYNC)
         rc = await(engine, position, err);
+    latency_end(&engine->latency[NX_LATENCY_SYNC], engine->io, begin);
     return rc;
 }
 

@@ -198,6 +198,21 @@ NX_API enum nx_code nx_engine_checkpoint(struct nx_engine *engine, const char *d
 
 #define NX_LEVELS 7
 
+/* get, commit (up to visible) and seek are sampled: one in 64. */
+enum nx_latency_kind {
+    NX_LATENCY_GET,
+    NX_LATENCY_COMMIT,
+    NX_LATENCY_SYNC, /* of a commit that waits for the disk */
+    NX_LATENCY_SEEK,
+    NX_LATENCY_FLUSH,
+    NX_LATENCY_COMPACTION,
+    NX_LATENCY_KINDS
+};
+struct nx_latency {
+    uint64_t count, sum_ns, p50_ns, p99_ns, p999_ns, max_ns;
+};
+NX_API const char *nx_latency_name(enum nx_latency_kind kind);
+
 struct nx_engine_stats {
     uint64_t sequence;       /* last committed */
     uint64_t memtable_bytes; /* all memtables */
@@ -213,7 +228,13 @@ struct nx_engine_stats {
     uint64_t stall_ns; /* time commits waited for room */
     uint64_t cache_hits, cache_misses, cache_bytes;
     uint64_t filter_checks, filter_useful;
-    uint64_t snapshots;            /* live */
+    uint64_t snapshots; /* live, those with a name included */
+    uint64_t named_snapshots;
+    uint64_t stalls; /* times a commit waited for room */
+    /* In thousandths. Bytes written to log and tables for one committed; bytes of tables for one
+     * of the lowest level; places that a lookup may have to ask. */
+    uint64_t write_amplification, space_amplification, read_amplification;
+    struct nx_latency latency[NX_LATENCY_KINDS];
     enum nx_code background_error; /* NX_OK, or what commits now return */
 };
 NX_API void nx_engine_get_stats(struct nx_engine *engine, struct nx_engine_stats *out);
