@@ -2,7 +2,7 @@
 # run.sh [--full] [SUITE...] - install what the tests need, build, run the suites, end "N passed, M failed".
 #
 # Suites: lint unit integration clients conformance sanitize. Without a name: all of them.
-# --full  the long forms: 10 times the crash and model runs, TSan, the integration tests under sanitizers.
+# --full  the long forms: 10 times the crash and model runs.
 # NEXADB_CONFORMANCE names the folder of the conformance corpus (default ../shared/conformance).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -161,12 +161,11 @@ sanitize() {
     say "sanitize: address, undefined"
     if CC=clang build build-asan -Db_sanitize=address,undefined -Db_lundef=false; then
         ASAN_OPTIONS=$options:handle_segv=2 UBSAN_OPTIONS=$options:print_stacktrace=1 cmocka build-asan "unit under ASan and UBSan"
-        [ $full -eq 0 ] || ASAN_OPTIONS=$options:handle_segv=2 UBSAN_OPTIONS=$options:print_stacktrace=1 \
+        ASAN_OPTIONS=$options:handle_segv=2 UBSAN_OPTIONS=$options:print_stacktrace=1 \
             NEXADB_BIN=$root/build-asan/daemon/nexadb pytest_run "integration under ASan and UBSan" tests/integration
     else
         count "sanitize: build with address, undefined" 0 1
     fi
-    [ $full -ne 0 ] || return
     say "sanitize: thread"
     if CC=clang build build-tsan -Db_sanitize=thread -Db_lundef=false; then
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 cmocka build-tsan "unit under TSan"
