@@ -31,7 +31,7 @@ struct ledger {
     /* Snapshots by the batch they were made behind: "s<batch>". */
     _Atomic unsigned char named[BATCHES * CRASHES_A_DISK + 1]; /* enum named_state */
     unsigned char named_at_crash[BATCHES * CRASHES_A_DISK + 1];
-    int count;          /* batches sent; the first is 1 */
+    _Atomic int count;  /* batches sent; the first is 1 */
     _Atomic int acked;  /* buffered or synced */
     _Atomic int synced; /* highest that was acknowledged as durable */
     int acked_at_crash, synced_at_crash;
