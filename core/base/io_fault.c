@@ -177,8 +177,7 @@ static enum nx_code file_datasync(struct nx_file *file, struct nx_err *err)
     return rc;
 }
 
-static enum nx_code file_map(struct nx_file *file, size_t len, bool write, void **out,
-                             struct nx_err *err)
+static enum nx_code file_map(struct nx_file *file, size_t len, void **out, struct nx_err *err)
 {
     struct fault_file *self = file_of(file);
     enum nx_code rc;
@@ -186,12 +185,17 @@ static enum nx_code file_map(struct nx_file *file, size_t len, bool write, void 
     *out = NULL;
     if (fails(file->io, IO_FAULT_MAP, "map", self->path, &rc, err))
         return rc;
-    return self->under->ops->map(self->under, len, write, out, err);
+    return self->under->ops->map(self->under, len, out, err);
 }
 
 static void file_unmap(struct nx_file *file, void *address, size_t len)
 {
     file_of(file)->under->ops->unmap(file_of(file)->under, address, len);
+}
+
+static void file_store(struct nx_file *file, void *at, const void *data, size_t len)
+{
+    file_of(file)->under->ops->store(file_of(file)->under, at, data, len);
 }
 
 static const struct nx_file_ops file_ops = {
@@ -204,6 +208,7 @@ static const struct nx_file_ops file_ops = {
     .datasync = file_datasync,
     .map = file_map,
     .unmap = file_unmap,
+    .store = file_store,
 };
 
 static enum nx_code io_open(struct nx_io *io, const char *path, unsigned flags,
@@ -355,6 +360,11 @@ static void io_thread_join(struct nx_io *io, struct nx_thread *thread)
     self_of(io)->under->ops->thread_join(self_of(io)->under, thread);
 }
 
+static void io_thread_yields(struct nx_io *io)
+{
+    self_of(io)->under->ops->thread_yields(self_of(io)->under);
+}
+
 static const struct nx_io_ops io_ops = {
     .name = "fault",
     .open = io_open,
@@ -373,6 +383,7 @@ static const struct nx_io_ops io_ops = {
     .random = io_random,
     .thread_start = io_thread_start,
     .thread_join = io_thread_join,
+    .thread_yields = io_thread_yields,
 };
 
 /* --- the test's side -------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,15 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <nexadb/io.h>
+
+enum { BACKGROUND_NICE = 10 };
 
 struct posix_file {
     struct nx_file file;
@@ -137,18 +141,24 @@ static enum nx_code file_datasync(struct nx_file *file, struct nx_err *err)
     return NX_OK;
 }
 
-static enum nx_code file_map(struct nx_file *file, size_t len, bool write, void **out,
-                             struct nx_err *err)
+/* Locked pages are neither evicted nor read back, so no failing read is met in the mapping. */
+static enum nx_code file_map(struct nx_file *file, size_t len, void **out, struct nx_err *err)
 {
-    int protection = write ? PROT_READ | PROT_WRITE : PROT_READ;
     void *address;
+    int failed;
 
     *out = NULL;
     if (len == 0)
         return nx_fail(err, NX_EINVAL, "map 0 bytes of '%s'", posix_file(file)->path);
-    address = mmap(NULL, len, protection, MAP_SHARED, posix_file(file)->fd, 0);
+    address = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, posix_file(file)->fd, 0);
     if (address == MAP_FAILED)
         return nx_fail_errno(err, errno, "map %zu bytes of '%s'", len, posix_file(file)->path);
+    if (mlock(address, len) != 0) {
+        failed = errno;
+        munmap(address, len);
+        return nx_fail_errno(err, failed, "lock %zu bytes of '%s' in memory", len,
+                             posix_file(file)->path);
+    }
     *out = address;
     return NX_OK;
 }
@@ -157,6 +167,12 @@ static void file_unmap(struct nx_file *file, void *address, size_t len)
 {
     (void)file;
     munmap(address, len);
+}
+
+static void file_store(struct nx_file *file, void *at, const void *data, size_t len)
+{
+    (void)file;
+    memcpy(at, data, len);
 }
 
 static const struct nx_file_ops file_ops = {
@@ -169,6 +185,7 @@ static const struct nx_file_ops file_ops = {
     .datasync = file_datasync,
     .map = file_map,
     .unmap = file_unmap,
+    .store = file_store,
 };
 
 static int open_flags(unsigned flags)
@@ -440,6 +457,16 @@ static void io_thread_join(struct nx_io *io, struct nx_thread *thread)
     free(thread);
 }
 
+/* SCHED_BATCH never preempts a thread that wakes up; the nice value is its share of a busy core. */
+static void io_thread_yields(struct nx_io *io)
+{
+    const struct sched_param param = {0};
+
+    (void)io;
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
+}
+
 static const struct nx_io_ops io_ops = {
     .name = "posix",
     .open = io_open,
@@ -458,6 +485,7 @@ static const struct nx_io_ops io_ops = {
     .random = io_random,
     .thread_start = io_thread_start,
     .thread_join = io_thread_join,
+    .thread_yields = io_thread_yields,
 };
 
 struct nx_io *nx_io_posix(void)

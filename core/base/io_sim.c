@@ -21,6 +21,7 @@ struct io_sim {
     uint64_t changes;         /* guarded by mu */
     uint64_t crash_at;        /* guarded by mu; value of `changes`, 0: no plan */
     uint64_t crash_seed;      /* guarded by mu */
+    bool crash_is_kill;       /* guarded by mu */
     void (*crash_fn)(void *); /* guarded by mu */
     void *crash_arg;          /* guarded by mu */
     struct io_sim *crashed;   /* guarded by mu; owned until taken */
@@ -131,15 +132,27 @@ uint64_t io_sim_changes(struct io_sim *sim)
     return changes;
 }
 
-void io_sim_plan_crash(struct io_sim *sim, uint64_t change, uint64_t seed, void (*fn)(void *arg),
-                       void *arg)
+static void plan(struct io_sim *sim, bool is_kill, uint64_t change, uint64_t seed,
+                 void (*fn)(void *arg), void *arg)
 {
     nx_mutex_lock(&sim->mu);
+    sim->crash_is_kill = is_kill;
     sim->crash_at = sim->changes + (change ? change : 1);
     sim->crash_seed = seed;
     sim->crash_fn = fn;
     sim->crash_arg = arg;
     nx_mutex_unlock(&sim->mu);
+}
+
+void io_sim_plan_crash(struct io_sim *sim, uint64_t change, uint64_t seed, void (*fn)(void *arg),
+                       void *arg)
+{
+    plan(sim, false, change, seed, fn, arg);
+}
+
+void io_sim_plan_kill(struct io_sim *sim, uint64_t change, void (*fn)(void *arg), void *arg)
+{
+    plan(sim, true, change, 1, fn, arg);
 }
 
 struct io_sim *io_sim_take_crash(struct io_sim *sim)
@@ -160,7 +173,7 @@ static void begin_change(struct io_sim *sim) NX_REQUIRES(sim->mu)
         return;
     if (sim->crash_fn)
         sim->crash_fn(sim->crash_arg);
-    sim->crashed = next_boot(sim, true, sim->crash_seed);
+    sim->crashed = next_boot(sim, !sim->crash_is_kill, sim->crash_seed);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -265,22 +278,30 @@ static enum nx_code file_datasync(struct nx_file *file, struct nx_err *err)
     return say(rc, "sync", file_of(file)->path, err);
 }
 
-static enum nx_code file_map(struct nx_file *file, size_t len, bool write, void **out,
-                             struct nx_err *err)
+static enum nx_code map_inode(struct io_sim *sim, struct sim_inode *inode, size_t len, void **out)
+    NX_REQUIRES(sim->mu)
+{
+    enum nx_code rc;
+
+    (void)sim;
+    if (len == 0 || len > inode->now.len)
+        return NX_EINVAL; /* touching what lies behind the end would be a SIGBUS */
+    rc = sim_inode_prepare_map(inode);
+    if (rc != NX_OK)
+        return rc;
+    inode->maps++;
+    *out = inode->now.data;
+    return NX_OK;
+}
+
+static enum nx_code file_map(struct nx_file *file, size_t len, void **out, struct nx_err *err)
 {
     struct io_sim *sim = sim_of(file->io);
-    struct sim_inode *inode = file_of(file)->inode;
-    enum nx_code rc = NX_OK;
+    enum nx_code rc;
 
     *out = NULL;
     nx_mutex_lock(&sim->mu);
-    if (len == 0 || len > inode->now.len) {
-        rc = NX_EINVAL; /* touching what lies behind the end would be a SIGBUS */
-    } else {
-        inode->maps++;
-        inode->is_write_mapped = inode->is_write_mapped || write;
-        *out = inode->now.data;
-    }
+    rc = map_inode(sim, file_of(file)->inode, len, out);
     nx_mutex_unlock(&sim->mu);
     return say(rc, "map", file_of(file)->path, err);
 }
@@ -296,6 +317,23 @@ static void file_unmap(struct nx_file *file, void *address, size_t len)
     nx_mutex_unlock(&sim->mu);
 }
 
+/* A crash may come before it and in the middle. */
+static void file_store(struct nx_file *file, void *at, const void *data, size_t len)
+{
+    struct io_sim *sim = sim_of(file->io);
+    struct sim_inode *inode = file_of(file)->inode;
+    uint64_t offset;
+
+    nx_mutex_lock(&sim->mu);
+    offset = (uint64_t)((const uint8_t *)at - inode->now.data);
+    begin_change(sim);
+    sim_inode_store(inode, offset, data, len / 2, &sim->random);
+    begin_change(sim);
+    sim_inode_store(inode, offset + len / 2, (const uint8_t *)data + len / 2, len - len / 2,
+                    &sim->random);
+    nx_mutex_unlock(&sim->mu);
+}
+
 static const struct nx_file_ops file_ops = {
     .close = file_close,
     .pread = file_pread,
@@ -306,6 +344,7 @@ static const struct nx_file_ops file_ops = {
     .datasync = file_datasync,
     .map = file_map,
     .unmap = file_unmap,
+    .store = file_store,
 };
 
 static enum nx_code create(struct io_sim *sim, const char *path, struct sim_inode **out)
@@ -659,6 +698,11 @@ static void io_thread_join(struct nx_io *io, struct nx_thread *thread)
     posix->ops->thread_join(posix, thread);
 }
 
+static void io_thread_yields(struct nx_io *io)
+{
+    (void)io; /* tests look for every order of things */
+}
+
 static const struct nx_io_ops io_ops = {
     .name = "sim",
     .open = io_open,
@@ -677,6 +721,7 @@ static const struct nx_io_ops io_ops = {
     .random = io_random,
     .thread_start = io_thread_start,
     .thread_join = io_thread_join,
+    .thread_yields = io_thread_yields,
 };
 
 /* --- the test's side -------------------------------------------------------------------------- */

@@ -35,6 +35,8 @@ uint64_t io_sim_changes(struct io_sim *sim);
  * at that moment, with nothing of the simulation usable from it. */
 void io_sim_plan_crash(struct io_sim *sim, uint64_t change, uint64_t seed, void (*fn)(void *arg),
                        void *arg);
+/* The same, but only the program dies. */
+void io_sim_plan_kill(struct io_sim *sim, uint64_t change, void (*fn)(void *arg), void *arg);
 /* What the plan made; NULL when it has not come to that. The caller's. */
 struct io_sim *io_sim_take_crash(struct io_sim *sim);
 

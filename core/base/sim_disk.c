@@ -88,7 +88,7 @@ enum nx_code sim_inode_write(struct sim_inode *inode, uint64_t offset, const voi
 
 static bool is_dirty(const struct sim_inode *inode, size_t sector)
 {
-    return inode->is_write_mapped || (sector < inode->dirty.len && inode->dirty.data[sector] != 0);
+    return sector < inode->dirty.len && inode->dirty.data[sector] != 0;
 }
 
 /* Copy one sector of `now` into an image of the same file. */
@@ -106,6 +106,27 @@ static void carry(const struct sim_inode *inode, size_t sector, struct nx_buf *i
 static size_t sectors_of(const struct nx_buf *image)
 {
     return (image->len + SIM_SECTOR_BYTES - 1) / SIM_SECTOR_BYTES;
+}
+
+enum nx_code sim_inode_prepare_map(struct sim_inode *inode)
+{
+    size_t sectors = sectors_of(&inode->now);
+
+    return sectors > inode->dirty.len ? nx_buf_resize(&inode->dirty, sectors) : NX_OK;
+}
+
+void sim_inode_store(struct sim_inode *inode, uint64_t offset, const void *data, size_t len,
+                     uint64_t *random)
+{
+    size_t first = (size_t)(offset / SIM_SECTOR_BYTES);
+    size_t end = (size_t)((offset + len + SIM_SECTOR_BYTES - 1) / SIM_SECTOR_BYTES);
+
+    for (size_t i = first; i < end; i++)
+        if (coin(random))
+            carry(inode, i, &inode->safe);
+    if (len)
+        memcpy(inode->now.data + offset, data, len);
+    memset(inode->dirty.data + first, 1, end - first);
 }
 
 enum nx_code sim_inode_sync(struct sim_inode *inode)
@@ -136,7 +157,6 @@ static struct sim_inode *inode_copy(const struct sim_inode *inode)
     if (!copy)
         return NULL;
     copy->is_size_dirty = inode->is_size_dirty;
-    copy->is_write_mapped = inode->is_write_mapped;
     if (copy_buf(&copy->now, &inode->now) == NX_OK &&
         copy_buf(&copy->safe, &inode->safe) == NX_OK &&
         copy_buf(&copy->dirty, &inode->dirty) == NX_OK)

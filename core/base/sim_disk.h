@@ -21,7 +21,6 @@ struct sim_inode {
     struct nx_buf dirty; /* a byte a sector: not zero where `now` has to be carried over */
     bool is_size_dirty;
     unsigned maps;          /* `now` must not move */
-    bool is_write_mapped;   /* any sector may be dirty */
     struct sim_inode *copy; /* while a disk is being copied */
 };
 
@@ -69,6 +68,12 @@ void sim_inode_unref(struct sim_inode *inode);
 enum nx_code sim_inode_resize(struct sim_inode *inode, uint64_t size);
 enum nx_code sim_inode_write(struct sim_inode *inode, uint64_t offset, const void *data,
                              size_t len);
+/* So that a store needs no memory. */
+enum nx_code sim_inode_prepare_map(struct sim_inode *inode);
+/* Into a mapped file. Meanwhile the kernel writes mapped pages back as it likes: `random` says
+ * which. */
+void sim_inode_store(struct sim_inode *inode, uint64_t offset, const void *data, size_t len,
+                     uint64_t *random);
 enum nx_code sim_inode_sync(struct sim_inode *inode);
 
 /* A small generator: xorshift64*, never 0. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -17,6 +18,7 @@ void nx_engine_options_init(struct nx_engine_options *options)
         .memtable_bytes = 64 << 20,
         .cache_bytes = 64 << 20,
         .wal_segment_bytes = 64 << 20,
+        .wal_ring_bytes = 1 << 20,
         .block_bytes = 16 << 10,
         .table_bytes = 32 << 20,
         .bloom_bits_per_key = 10,
@@ -35,6 +37,8 @@ static enum nx_code check_options(const struct nx_engine_options *o, struct nx_e
         {"memtable_bytes", o->memtable_bytes, 64 << 10, UINT64_C(4) << 30},
         {"cache_bytes", o->cache_bytes, 0, UINT64_C(1) << 40},
         {"wal_segment_bytes", o->wal_segment_bytes, 64 << 10, 1 << 30},
+        {"wal_ring_bytes", o->wal_ring_bytes, o->wal_ring_bytes ? RING_MIN_BYTES : 0,
+         RING_MAX_BYTES},
         {"block_bytes", o->block_bytes, 256, 1 << 20},
         {"table_bytes", o->table_bytes, 64 << 10, 1 << 30},
         {"bloom_bits_per_key", o->bloom_bits_per_key, 0, 32},

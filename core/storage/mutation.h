@@ -29,6 +29,11 @@ enum engine_mutation {
     SHOW_HALF_A_BATCH,     /* a commit is visible before it is in the memtable */
     FORGET_NAMED,          /* compaction keeps no versions for snapshots with a name */
     NAME_BEFORE_SYNC,      /* a snapshot gets its name before the log up to it is on disk */
+    ACK_BEFORE_STAGING,    /* a commit is acknowledged before its frame is in the ring */
+    FORGET_STAGED,         /* the ring is used again before its frames are in the log */
+    REUSE_FROZEN_RING,     /* and when the log has refused them */
+    SKIP_RING_RESCUE,      /* or before what a replay found in it is */
+    SKIP_RING_CHAIN,       /* a frame in the ring need not follow the log's last one */
     MUTATION_COUNT
 };
 

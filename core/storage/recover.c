@@ -262,10 +262,12 @@ static void remove_stale_segments(struct nx_engine *engine, const struct wal_tai
 static enum nx_code start_log(struct nx_engine *engine, const struct manifest_state *state,
                               const struct wal_tail *tail, struct nx_err *err)
 {
+    const struct wal_options options = {.segment_bytes = engine->options.wal_segment_bytes,
+                                        .ring_bytes = engine->options.wal_ring_bytes};
     uint64_t number;
     struct manifest_edit edit = {0};
-    enum nx_code rc = wal_open(engine->io, engine->dir, state->uuid,
-                               engine->options.wal_segment_bytes, tail, &engine->wal, err);
+    enum nx_code rc =
+        wal_open(engine->io, engine->dir, state->uuid, &options, tail, &engine->wal, err);
 
     if (rc != NX_OK || state->log_start)
         return rc;

@@ -6,6 +6,11 @@
  * `durable`. A segment whose datasync failed is lost (I5): the kernel may have dropped its dirty
  * pages and called them clean, so it is never synced again, and `durable` stops in front of it
  * until the changes have been written to tables.
+ *
+ * Small frames go into the ring (wal_ring.h) and from there to the segment in larger pieces, by
+ * whoever finds many or wants to sync. Frames wait only for the current segment. When it refuses
+ * them, it is lost like one whose datasync failed, and the ring keeps what it holds until the
+ * segment is not needed any more; so a replay finds every frame of the chain either way (I12).
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +18,7 @@
 
 #include "base/lock.h"
 #include "storage/mutation.h"
+#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 enum { BUFFER_KEPT_BYTES = 1 << 20, PAGE_BYTES = 4096, STEPS = 16 };
@@ -33,6 +39,7 @@ struct wal {
     char *dir;        /* owned */
     uint8_t uuid[16];
     uint64_t segment_bytes;
+    struct wal_ring *ring; /* owned; NULL: frames are written at once */
 
     /* the appending thread's */
     struct segment *current;
@@ -60,6 +67,8 @@ struct wal {
 void wal_tail_fini(struct wal_tail *tail)
 {
     free(tail->segments);
+    free(tail->pieces);
+    nx_buf_fini(&tail->piece_bytes);
     *tail = WAL_TAIL_INIT;
 }
 
@@ -236,6 +245,48 @@ static enum nx_code adopt(struct wal *wal, struct segment *segment, struct nx_er
     return rc;
 }
 
+/* --- the ring --------------------------------------------------------------------------------- */
+
+/* I5 */
+static void mark_lost(struct wal *wal, struct segment *segment) NX_REQUIRES(wal->mu)
+{
+    if (!segment->is_lost)
+        atomic_fetch_add(&wal->lost_count, 1);
+    segment->is_lost = true;
+    if (!segment->is_left)
+        atomic_store(&wal->must_switch, true);
+}
+
+/* The segment that refused what the ring holds for it. */
+static void mark_refused(struct wal *wal)
+{
+    uint64_t number;
+
+    if (!ring_is_frozen(wal->ring, &number))
+        return;
+    nx_mutex_lock(&wal->mu);
+    for (size_t i = 0; i < wal->count; i++)
+        if (wal->segments[i]->info.number == number)
+            mark_lost(wal, wal->segments[i]);
+    nx_mutex_unlock(&wal->mu);
+}
+
+static enum nx_code write_out(struct wal *wal, uint64_t position, struct nx_err *err)
+{
+    enum nx_code rc = wal->ring ? ring_write_out(wal->ring, position, err) : NX_OK;
+
+    if (rc != NX_OK)
+        mark_refused(wal);
+    return rc;
+}
+
+static void aim_ring(struct wal *wal)
+{
+    if (wal->ring)
+        ring_aim(wal->ring, wal->current->file, wal->current->info.number, wal->current->info.base,
+                 wal_end(wal));
+}
+
 static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err *err)
 {
     uint64_t capacity = WAL_HEADER_BYTES + need;
@@ -249,7 +300,8 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
         rc = segment_create(wal, capacity, &segment, err);
     if (rc != NX_OK)
         return rc;
-    segment->info.base = atomic_load(&wal->end);
+    write_out(wal, wal_end(wal), NULL); /* or the old one is lost, and the ring keeps it */
+    segment->info.base = wal_end(wal);
     rc = write_header(wal, segment, err);
     if (rc == NX_OK)
         rc = adopt(wal, segment, err);
@@ -264,6 +316,7 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
     wal->seed = frame_seed(wal->uuid, segment->info.number, WAL_SEED_KIND);
     /* Release: a sync that reads this end finds the segment in the list. */
     atomic_store_explicit(&wal->end, segment->info.base + wal->offset, memory_order_release);
+    aim_ring(wal);
     return NX_OK;
 }
 
@@ -333,15 +386,50 @@ static enum nx_code reserve(struct wal *wal, uint64_t need, struct nx_err *err)
     return NX_OK;
 }
 
+static enum nx_code write_directly(struct wal *wal, size_t len, struct nx_err *err)
+{
+    struct nx_file *file = wal->current->file;
+    enum nx_code rc = write_out(wal, wal_end(wal), err);
+
+    if (rc == NX_OK)
+        rc = file->ops->pwrite(file, wal->offset, wal->buffer.data, len, err);
+    if (rc == NX_OK && wal->ring)
+        ring_pass(wal->ring, wal_end(wal) + len);
+    return rc;
+}
+
+static enum nx_code write_frame(struct wal *wal, size_t len, struct nx_err *err)
+{
+    enum nx_code rc;
+
+    if (!ring_is_live(wal->ring) || !ring_takes(wal->ring, len))
+        return write_directly(wal, len, err);
+    rc = ring_put(wal->ring, wal_end(wal), wal->buffer.data, len, err);
+    if (rc != NX_OK)
+        mark_refused(wal);
+    return rc;
+}
+
+/* Can the current segment take `need` more bytes? */
+static bool is_usable(struct wal *wal, uint64_t need)
+{
+    uint64_t refused;
+
+    if (ring_is_frozen(wal->ring, &refused) && refused == wal->current->info.number)
+        return false; /* its frames would have a gap before them */
+    return !atomic_load(&wal->must_switch) && wal->offset + need <= wal->current->capacity;
+}
+
 static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx_slice *parts,
                            size_t part_count, struct nx_err *err)
 {
     uint64_t need = frame_bytes(frame->length);
     enum nx_code rc = fill_buffer(wal, parts, part_count, frame->length, err);
 
-    if (rc == NX_OK &&
-        (atomic_load(&wal->must_switch) || wal->offset + need > wal->current->capacity))
+    if (rc == NX_OK && !is_usable(wal, need))
         rc = switch_segment(wal, need, err);
+    else if (rc == NX_OK && ring_is_thawed(wal->ring))
+        aim_ring(wal);
     if (rc != NX_OK)
         return rc;
     frame->file = (uint32_t)wal->current->info.number;
@@ -350,8 +438,7 @@ static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx
     frame_seal(wal->buffer.data, frame, wal->seed);
     rc = reserve(wal, need, err);
     if (rc == NX_OK)
-        rc = wal->current->file->ops->pwrite(wal->current->file, wal->offset, wal->buffer.data,
-                                             (size_t)need, err);
+        rc = write_frame(wal, (size_t)need, err);
     if (rc != NX_OK) {
         atomic_store(&wal->must_switch, true); /* what is there now is anybody's guess */
         return rc;
@@ -398,7 +485,9 @@ uint64_t wal_durable(const struct wal *wal)
 
 bool wal_needs_flush(const struct wal *wal)
 {
-    return atomic_load(&wal->lost_count) > 0;
+    uint64_t refused;
+
+    return atomic_load(&wal->lost_count) > 0 || ring_is_frozen(wal->ring, &refused);
 }
 
 /* The oldest segment that still has to be synced, referenced; NULL when there is none. */
@@ -435,17 +524,6 @@ static void mark_synced(struct wal *wal, struct segment *segment, bool was_left)
         file->ops->close(file);
 }
 
-/* I5 */
-static void mark_lost(struct wal *wal, struct segment *segment)
-{
-    nx_mutex_lock(&wal->mu);
-    segment->is_lost = true;
-    atomic_fetch_add(&wal->lost_count, 1);
-    if (!segment->is_left)
-        atomic_store(&wal->must_switch, true);
-    nx_mutex_unlock(&wal->mu);
-}
-
 static enum nx_code sync_one(struct wal *wal, struct segment *segment, struct nx_err *err)
 {
     enum nx_code rc;
@@ -457,8 +535,11 @@ static enum nx_code sync_one(struct wal *wal, struct segment *segment, struct nx
     rc = segment->file->ops->datasync(segment->file, err);
     if (rc == NX_OK)
         mark_synced(wal, segment, was_left);
-    else if (!engine_mutated(TRUST_FAILED_SYNC))
-        mark_lost(wal, segment);
+    if (rc == NX_OK || engine_mutated(TRUST_FAILED_SYNC))
+        return rc;
+    nx_mutex_lock(&wal->mu);
+    mark_lost(wal, segment);
+    nx_mutex_unlock(&wal->mu);
     return rc;
 }
 
@@ -470,6 +551,7 @@ enum nx_code wal_sync(struct wal *wal, struct nx_err *err)
 
     nx_mutex_lock(&wal->sync_mu);
     target = wal_end(wal); /* before the files are looked at: they hold all of it */
+    rc = write_out(wal, target, err);
     while (rc == NX_OK && (segment = next_unsynced(wal, number)) != NULL) {
         number = segment->info.number;
         rc = sync_one(wal, segment, err);
@@ -538,13 +620,14 @@ void wal_remove_before(struct wal *wal, uint64_t number)
 
     while ((segment = take_oldest_before(wal, number)) != NULL) {
         remove_file(wal, segment->info.number);
+        ring_thaw(wal->ring, segment->info.number);
         segment_unref(wal, segment);
     }
 }
 
 uint64_t wal_bytes(struct wal *wal)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = ring_bytes(wal->ring);
 
     nx_mutex_lock(&wal->mu);
     for (size_t i = 0; i < wal->count; i++)
@@ -590,9 +673,43 @@ static enum nx_code init(struct wal *wal, const struct wal_tail *tail, struct nx
     return adopt_tail(wal, tail, err);
 }
 
+static enum nx_code rescue_piece(struct wal *wal, const struct wal_piece *piece,
+                                 const uint8_t *bytes, struct nx_err *err)
+{
+    struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    char name[WAL_NAME_BYTES];
+    struct nx_file *file;
+    enum nx_code rc;
+
+    wal_name(piece->number, name);
+    rc = storage_path(&path, wal->dir, name, err);
+    if (rc == NX_OK)
+        rc = wal->io->ops->open(wal->io, (const char *)path.data, NX_OPEN_WRITE, &file, err);
+    if (rc != NX_OK)
+        return rc;
+    rc = file->ops->pwrite(file, piece->offset, bytes, piece->len, err);
+    file->ops->close(file);
+    return rc;
+}
+
+/* Write what only the ring held to where it belongs. Like all that was replayed, it does not count
+ * as durable there (I6); but a second kill now finds it. */
+static enum nx_code rescue(struct wal *wal, const struct wal_tail *tail, struct nx_err *err)
+{
+    const uint8_t *bytes = tail->piece_bytes.data;
+    enum nx_code rc = NX_OK;
+
+    for (size_t i = 0; i < tail->piece_count && rc == NX_OK; i++) {
+        if (!engine_mutated(SKIP_RING_RESCUE))
+            rc = rescue_piece(wal, &tail->pieces[i], bytes, err);
+        bytes += tail->pieces[i].len;
+    }
+    return rc;
+}
+
 enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
-                      uint64_t segment_bytes, const struct wal_tail *tail, struct wal **out,
-                      struct nx_err *err)
+                      const struct wal_options *options, const struct wal_tail *tail,
+                      struct wal **out, struct nx_err *err)
 {
     struct wal *wal = calloc(1, sizeof *wal);
     enum nx_code rc;
@@ -603,12 +720,16 @@ enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
     nx_mutex_init(&wal->sync_mu, NX_RANK_ENGINE_SYNC);
     nx_mutex_init(&wal->mu, NX_RANK_LEAF);
     wal->io = io;
-    wal->segment_bytes = segment_bytes;
+    wal->segment_bytes = options->segment_bytes;
     memcpy(wal->uuid, uuid, sizeof wal->uuid);
     wal->dir = strdup(dir);
     rc = wal->dir ? init(wal, tail, err) : nx_fail_nomem(err);
     if (rc == NX_OK)
+        rc = rescue(wal, tail, err); /* before the ring is used again */
+    if (rc == NX_OK) {
+        wal->ring = ring_open(io, dir, options->ring_bytes);
         rc = switch_segment(wal, 0, err);
+    }
     if (rc != NX_OK) {
         wal_abandon(wal);
         return rc;
@@ -624,6 +745,7 @@ void wal_abandon(struct wal *wal)
     for (size_t i = 0; i < wal->count; i++)
         segment_free(wal->segments[i]);
     segment_free(wal->spare);
+    ring_close(wal->ring);
     free(wal->segments);
     nx_buf_fini(&wal->buffer);
     nx_mutex_fini(&wal->mu);
@@ -650,6 +772,10 @@ enum nx_code wal_close(struct wal *wal, struct nx_err *err)
     /* A close mark vouches for all before it. */
     if (rc == NX_OK && !wal_needs_flush(wal))
         rc = append_close(wal, err);
+    if (rc == NX_OK && wal->ring) {
+        ring_remove(wal->ring, wal->io, wal->dir);
+        wal->ring = NULL;
+    }
     if (wal->spare)
         remove_file(wal, wal->spare->info.number);
     wal_abandon(wal);

@@ -6,7 +6,8 @@
  *
  *     wal_open -> [wal_append]* -> full: the prepared next segment -> wal_remove_before
  *                  |
- *                  +-- a failed write:    the next append goes to a new segment
+ *                  +-- a failed write:    the next append goes to a new segment; when the frames
+ *                  |                      were acknowledged in the ring, the old one is lost
  *                  +-- a failed datasync: the segment is lost; nothing more becomes durable while
  *                                         it is part of the log (wal_needs_flush)
  *
@@ -42,6 +43,11 @@ struct wal_segment_info {
     uint64_t end_offset; /* just behind its last frame */
 };
 
+struct wal_piece {
+    uint64_t number, offset; /* segment, and where in it */
+    size_t len;
+};
+
 /* Where a log ends: what replay found and the next segment is chained to. */
 struct wal_tail {
     struct wal_segment_info *segments; /* owned; the replayed ones, oldest first */
@@ -52,6 +58,10 @@ struct wal_tail {
     uint64_t last_number; /* highest number of any segment file, replayed or not */
     uint64_t sequence;    /* the last change's; 0 when there was none */
     bool closed;          /* in order: all of it is durable */
+    /* Frames that were only in the ring: pieces of segments, their bytes one behind the other. */
+    struct wal_piece *pieces; /* owned */
+    size_t piece_count;
+    struct nx_buf piece_bytes;
 };
 #define WAL_TAIL_INIT ((struct wal_tail){0})
 void wal_tail_fini(struct wal_tail *tail);
@@ -70,12 +80,18 @@ enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* Start a new segment behind `tail`. Unless that was closed in order, its segments are lost ones
- * too: what was only read back may never have been on disk. */
+struct wal_options {
+    uint64_t segment_bytes;
+    uint64_t ring_bytes; /* 0: every frame is written at once */
+};
+
+/* Start a new segment behind `tail`, once what only the ring held is in the log too. Unless that
+ * was closed in order, its segments are lost ones too: what was only read back may never have been
+ * on disk. */
 enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
-                      uint64_t segment_bytes, const struct wal_tail *tail, struct wal **out,
-                      struct nx_err *err);
-/* One frame of `parts`, in one write. */
+                      const struct wal_options *options, const struct wal_tail *tail,
+                      struct wal **out, struct nx_err *err);
+/* One frame of `parts`. When this returns, a kill of the program does not lose it. */
 enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
                         const struct nx_slice *parts, size_t part_count, struct nx_err *err);
 /* Go on in a new segment if writing or syncing the current one failed, or if it holds more than a
@@ -88,7 +104,7 @@ enum nx_code wal_sync(struct wal *wal, struct nx_err *err);
 bool wal_asks_to_prepare(struct wal *wal);
 /* Create the next segment ahead of need. A failure shows when the segment is needed. */
 void wal_prepare(struct wal *wal);
-/* A segment of the log is lost. */
+/* A segment of the log is lost, or the ring holds what its segment refused. */
 bool wal_needs_flush(const struct wal *wal);
 
 uint64_t wal_end(const struct wal *wal); /* position behind the last append */
@@ -100,7 +116,7 @@ uint64_t wal_first_number(struct wal *wal);
 uint64_t wal_first_needed(struct wal *wal, uint64_t position);
 /* Remove older segments. What cannot be removed goes at the next open. */
 void wal_remove_before(struct wal *wal, uint64_t number);
-uint64_t wal_bytes(struct wal *wal); /* of the segment files */
+uint64_t wal_bytes(struct wal *wal); /* of the segment files and the ring */
 
 /* Sync, mark the log closed and free it. The first error; freed all the same. */
 enum nx_code wal_close(struct wal *wal, struct nx_err *err);

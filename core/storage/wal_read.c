@@ -7,11 +7,17 @@
  * (I4); so the rest of the log is searched for a frame that vouches for the broken place. If there
  * is one, bytes that were once safe are gone and nothing is guessed (I7). If there is none, nobody
  * was ever told that they are safe, and the log ends there.
+ *
+ * What a segment does not have may be in the ring: the frame that goes on from the broken place is
+ * taken from there. After a kill those are the newest frames; after a power loss, some of them at
+ * best.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "storage/mutation.h"
+#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 enum { WINDOW_BYTES = 1 << 20, SEARCH_BYTES = 64 << 10 };
@@ -44,6 +50,8 @@ struct replay {
     uint64_t offset;
     uint64_t seed;
     struct wal_tail *tail;
+    struct nx_buf ring;    /* its image */
+    struct nx_buf unwound; /* a frame of it in one piece */
 };
 
 /* --- reading files in large pieces ------------------------------------------------------------ */
@@ -246,11 +254,38 @@ static enum nx_code search_segment(struct replay *replay, uint64_t number, uint6
     return rc;
 }
 
+static uint64_t number_of(const struct replay *replay, const struct frame *frame)
+{
+    for (size_t i = 0; i < replay->count; i++)
+        if ((uint32_t)replay->files[i].number == frame->file)
+            return replay->files[i].number;
+    return 0;
+}
+
+/* Frames in the ring vouch as those in a file do. One that lies across the end is not seen. */
+static void search_ring(struct replay *replay, uint64_t *claim)
+{
+    const uint8_t *bytes = replay->ring.data;
+    size_t len = replay->ring.len, at;
+
+    for (size_t from = 0; (at = from + frame_find(bytes + from, len - from)) < len; from = at + 8) {
+        struct frame frame;
+
+        if (frame_parse(bytes + at, &frame) == FRAME_OK &&
+            frame.length <= len - at - FRAME_HEADER_BYTES && frame.durable > *claim &&
+            frame_is_whole(bytes + at, &frame,
+                           frame_seed(replay->uuid, number_of(replay, &frame), WAL_SEED_KIND)))
+            *claim = frame.durable;
+    }
+}
+
 static enum nx_code check_torn(struct replay *replay, struct nx_err *err)
 {
     uint64_t claim = 0;
     enum nx_code rc = search_segment(replay, replay->at->number, replay->offset, &claim, err);
 
+    if (replay->ring.len)
+        search_ring(replay, &claim);
     for (size_t i = 0; i < replay->count && rc == NX_OK; i++)
         if (replay->files[i].number > replay->at->number)
             rc = search_segment(replay, replay->files[i].number, WAL_HEADER_BYTES, &claim, err);
@@ -304,19 +339,14 @@ static void pass(struct replay *replay, const struct frame *frame)
         tail->sequence = frame->sequence + frame->count - 1;
 }
 
-static enum nx_code deliver(struct replay *replay, const struct frame *frame, wal_replay_fn fn,
-                            void *arg, struct nx_err *err)
+static enum nx_code deliver(struct replay *replay, const struct frame *frame, const uint8_t *bytes,
+                            wal_replay_fn fn, void *arg, struct nx_err *err)
 {
     struct nx_err why = NX_ERR_INIT;
-    const uint8_t *bytes;
     enum nx_code rc;
 
     if (frame->count == 0)
         return NX_OK;
-    rc = window_at(&replay->window, replay->offset, FRAME_HEADER_BYTES + (size_t)frame->length,
-                   &bytes, err);
-    if (rc != NX_OK)
-        return rc;
     rc = fn(arg, frame, nx_slice(bytes + FRAME_HEADER_BYTES, frame->length), &why);
     if (rc != NX_OK)
         nx_fail(err, rc, "log '%s/%06llu.wal' at offset %llu: %s", replay->dir,
@@ -325,26 +355,110 @@ static enum nx_code deliver(struct replay *replay, const struct frame *frame, wa
     return rc;
 }
 
+/* --- the ring --------------------------------------------------------------------------------- */
+
+/* Bytes of the log as the ring has them. */
+static void unwind(const struct nx_buf *ring, uint64_t position, size_t len, uint8_t *out)
+{
+    size_t at = (size_t)(position % ring->len);
+    size_t first = len < ring->len - at ? len : ring->len - at;
+
+    memcpy(out, ring->data + at, first);
+    memcpy(out + first, ring->data, len - first);
+}
+
+static bool follows(const struct replay *replay, const struct frame *frame)
+{
+    return frame->file == (uint32_t)replay->at->number && frame->previous == replay->tail->hash;
+}
+
+/* *out is the frame that goes on from here, or NULL. Old frames, and torn ones, never do: the hash
+ * covers what they follow, and the seed their segment. */
+static enum nx_code find_in_ring(struct replay *replay, struct frame *frame, const uint8_t **out,
+                                 struct nx_err *err)
+{
+    uint8_t header[FRAME_HEADER_BYTES];
+    size_t len;
+
+    *out = NULL;
+    if (replay->ring.len == 0)
+        return NX_OK;
+    unwind(&replay->ring, replay->tail->position, sizeof header, header);
+    if (frame_parse(header, frame) != FRAME_OK || frame_bytes(frame->length) > replay->ring.len)
+        return NX_OK;
+    if (!follows(replay, frame) && !engine_mutated(SKIP_RING_CHAIN))
+        return NX_OK;
+    len = (size_t)frame_bytes(frame->length);
+    if (nx_buf_resize(&replay->unwound, len) != NX_OK)
+        return nx_fail_nomem(err);
+    unwind(&replay->ring, replay->tail->position, len, replay->unwound.data);
+    if (frame_is_whole(replay->unwound.data, frame, replay->seed) ||
+        engine_mutated(SKIP_RING_CHAIN))
+        *out = replay->unwound.data;
+    return NX_OK;
+}
+
+/* For the log's writer: it must be in the file before the ring is used again. */
+static enum nx_code keep_piece(struct replay *replay, struct nx_err *err)
+{
+    struct wal_tail *tail = replay->tail;
+    struct wal_piece *last = tail->piece_count ? &tail->pieces[tail->piece_count - 1] : NULL;
+    struct wal_piece *pieces;
+
+    if (nx_buf_append(&tail->piece_bytes, replay->unwound.data, replay->unwound.len) != NX_OK)
+        return nx_fail_nomem(err);
+    if (last && last->number == replay->at->number && last->offset + last->len == replay->offset) {
+        last->len += replay->unwound.len;
+        return NX_OK;
+    }
+    pieces = realloc(tail->pieces, (tail->piece_count + 1) * sizeof *pieces);
+    if (!pieces)
+        return nx_fail_nomem(err);
+    tail->pieces = pieces;
+    pieces[tail->piece_count++] =
+        (struct wal_piece){replay->at->number, replay->offset, replay->unwound.len};
+    return NX_OK;
+}
+
+/* --- a step ----------------------------------------------------------------------------------- */
+
+/* The next frame: in the segment, or else in the ring. */
+static enum nx_code find_frame(struct replay *replay, struct frame *frame, const uint8_t **out,
+                               struct nx_err *err)
+{
+    bool is_frame;
+    enum nx_code rc = probe(&replay->window, replay->at->number, replay->offset, replay->seed,
+                            frame, &is_frame, err);
+
+    *out = NULL;
+    if (rc != NX_OK)
+        return rc;
+    if (is_frame && frame->previous == replay->tail->hash)
+        return window_at(&replay->window, replay->offset,
+                         FRAME_HEADER_BYTES + (size_t)frame->length, out, err);
+    rc = find_in_ring(replay, frame, out, err);
+    return rc == NX_OK && *out ? keep_piece(replay, err) : rc;
+}
+
 /* One step along the chain; *done at its end. */
 static enum nx_code step(struct replay *replay, wal_replay_fn fn, void *arg, bool *done,
                          struct nx_err *err)
 {
     const struct segment_file *next = find_next(replay);
+    const uint8_t *bytes;
     struct frame frame;
-    bool is_frame;
     enum nx_code rc;
 
     if (next)
         return enter(replay, next, err);
-    rc = probe(&replay->window, replay->at->number, replay->offset, replay->seed, &frame, &is_frame,
-               err);
+    rc = find_frame(replay, &frame, &bytes, err);
     if (rc != NX_OK)
         return rc;
-    if (!is_frame || frame.previous != replay->tail->hash) {
+    if (!bytes) {
         *done = true;
         return replay->tail->closed ? NX_OK : check_torn(replay, err);
     }
-    rc = deliver(replay, &frame, fn, arg, err);
+    rc = deliver(replay, &frame, bytes, fn, arg, err);
     if (rc == NX_OK)
         pass(replay, &frame);
     return rc;
@@ -384,12 +498,17 @@ enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16
     *tail = WAL_TAIL_INIT;
     rc = find_files(&replay, first, err);
     if (rc == NX_OK)
+        rc = ring_read(io, dir, &replay.ring, err);
+    if (rc == NX_OK)
         rc = find_first(&replay, first, &file, err);
     if (rc == NX_OK)
         rc = enter(&replay, file, err);
     while (rc == NX_OK && !done)
         rc = step(&replay, fn, arg, &done, err);
+    tail->closed = tail->closed && tail->piece_count == 0; /* the ring was never safe */
     window_close(&replay.window);
+    nx_buf_fini(&replay.ring);
+    nx_buf_fini(&replay.unwound);
     free(replay.files);
     if (rc != NX_OK)
         wal_tail_fini(tail);

@@ -44,6 +44,8 @@ struct nx_engine_options {
     uint64_t memtable_bytes;     /* one memtable, 64 KiB to 4 GiB */
     uint64_t cache_bytes;        /* decompressed blocks, 0 to 1 TiB */
     uint64_t wal_segment_bytes;  /* 64 KiB to 1 GiB */
+    uint64_t wal_ring_bytes;     /* locked memory for the log, 16 KiB to 64 MiB; 0: none, and every
+                                    commit is a system call */
     uint32_t block_bytes;        /* uncompressed data block target, 256 B to 1 MiB */
     uint64_t table_bytes;        /* table file target, 64 KiB to 1 GiB */
     uint32_t bloom_bits_per_key; /* 0 to 32 */

@@ -56,11 +56,14 @@ struct nx_file_ops {
     /* Data (and the size needed to read it) on stable storage. After a failure the file's pages
      * must not be trusted: never retry on the same file. */
     enum nx_code (*datasync)(struct nx_file *file, struct nx_err *err);
-    /* Map [0, len) of the file, shared. `write` asks for a writable mapping. unmap with the same
-     * len. */
-    enum nx_code (*map)(struct nx_file *file, size_t len, bool write, void **out,
-                        struct nx_err *err);
+    /* Map [0, len) of a file that was written from end to end, shared and held in memory; NX_ENOMEM
+     * too when the process may not lock that much. Change it with `store` only. unmap with the same
+     * len. Never datasync such a file: it is for what must outlive the program, not the power. */
+    enum nx_code (*map)(struct nx_file *file, size_t len, void **out, struct nx_err *err);
     void (*unmap)(struct nx_file *file, void *address, size_t len);
+    /* Copy to `at`, inside a mapping. A program that ends behind this call leaves all of it in the
+     * file; a power loss, any old or new sectors. */
+    void (*store)(struct nx_file *file, void *at, const void *data, size_t len);
 };
 
 struct nx_io_ops {
@@ -90,6 +93,8 @@ struct nx_io_ops {
     enum nx_code (*thread_start)(struct nx_io *io, const char *name, nx_thread_fn fn, void *arg,
                                  struct nx_thread **out, struct nx_err *err);
     void (*thread_join)(struct nx_io *io, struct nx_thread *thread);
+    /* A hint: from now on the calling thread gives way to those that somebody waits for. */
+    void (*thread_yields)(struct nx_io *io);
 };
 
 /* An implementation embeds these as the first member of its own structs. */

@@ -177,8 +177,8 @@ static void a_mapping_and_the_file_are_one(void **state)
     size_t got;
 
     assert_int_equal(file->ops->allocate(file, 8192, NULL), NX_OK);
-    assert_int_equal(file->ops->map(file, 8192, true, &address, NULL), NX_OK);
-    memcpy((char *)address + 5000, "abc", 3);
+    assert_int_equal(file->ops->map(file, 8192, &address, NULL), NX_OK);
+    file->ops->store(file, (char *)address + 5000, "abc", 3);
     assert_int_equal(file->ops->pread(file, 5000, bytes, 3, &got, NULL), NX_OK);
     assert_memory_equal(bytes, "abc", 3);
     write_text(file, 10, "xyz");
@@ -402,6 +402,65 @@ static void note_moment(void *arg)
     *(bool *)arg = true;
 }
 
+static void a_store_survives_a_kill_and_is_torn_by_a_power_loss(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_file *file = create(f, "a");
+    uint8_t zeros[2048] = {0}, ones[2048], bytes[2048];
+    bool has_seen[2] = {false, false};
+    struct io_sim *next;
+    void *address;
+
+    memset(ones, 1, sizeof ones);
+    assert_int_equal(file->ops->pwrite(file, 0, zeros, sizeof zeros, NULL), NX_OK);
+    assert_int_equal(file->ops->datasync(file, NULL), NX_OK);
+    assert_int_equal(f->io->ops->sync_dir(f->io, f->dir, NULL), NX_OK);
+    assert_int_equal(file->ops->map(file, sizeof zeros, &address, NULL), NX_OK);
+    file->ops->store(file, address, ones, sizeof ones);
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct nx_file *after;
+        size_t got;
+
+        next = seed ? io_sim_crash(f->sim, seed) : io_sim_kill(f->sim);
+        assert_int_equal(next ? io_sim_io(next)->ops->open(io_sim_io(next), in(f, "a"),
+                                                           NX_OPEN_READ, &after, NULL)
+                              : NX_ENOMEM,
+                         NX_OK);
+        assert_int_equal(after->ops->pread(after, 0, bytes, sizeof bytes, &got, NULL), NX_OK);
+        after->ops->close(after);
+        io_sim_free(next);
+        if (seed == 0)
+            assert_memory_equal(bytes, ones, sizeof ones);
+        for (size_t at = 0; at < sizeof bytes; at += 512) {
+            assert_memory_equal(bytes + at, bytes[at] ? ones : zeros, 512);
+            has_seen[bytes[at]] = true;
+        }
+    }
+    assert_true(has_seen[0] && has_seen[1]);
+    file->ops->unmap(file, address, sizeof zeros);
+    file->ops->close(file);
+}
+
+static void a_planned_kill_comes_in_the_middle_of_a_store(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_file *file = create(f, "a");
+    bool has_come = false;
+    struct io_sim *next;
+    void *address;
+
+    assert_int_equal(file->ops->pwrite(file, 0, "....", 4, NULL), NX_OK);
+    assert_int_equal(file->ops->map(file, 4, &address, NULL), NX_OK);
+    io_sim_plan_kill(f->sim, 2, note_moment, &has_come);
+    file->ops->store(file, address, "abcd", 4);
+    assert_true(has_come);
+    next = io_sim_take_crash(f->sim);
+    assert_holds(io_sim_io(next), in(f, "a"), "ab..");
+    io_sim_free(next);
+    file->ops->unmap(file, address, 4);
+    file->ops->close(file);
+}
+
 static void a_planned_crash_comes_before_its_operation(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +521,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kill_keeps_everything_but_makes_nothing_durable,
                                         set_up_sim, tear_down),
         cmocka_unit_test_setup_teardown(a_planned_crash_comes_before_its_operation, set_up_sim,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_store_survives_a_kill_and_is_torn_by_a_power_loss,
+                                        set_up_sim, tear_down),
+        cmocka_unit_test_setup_teardown(a_planned_kill_comes_in_the_middle_of_a_store, set_up_sim,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_says_so, set_up_sim, tear_down),
     };

@@ -16,7 +16,7 @@
 
 #include "tests/unit/storage/engine_fixture.h"
 
-enum { KEYS = 24, BATCHES = 120, CRASHES_A_DISK = 5 };
+enum { KEYS = 24, BATCHES = 120, CRASHES_A_DISK = 5, RING = 16 << 10 };
 
 enum named_state { UNNAMED, BEING_NAMED, NAMED, BEING_DROPPED };
 
@@ -203,8 +203,7 @@ static void check_recovered(struct engine_fixture *f, struct ledger *ledger, int
     check_history(f, NULL, ledger, last, seed);
     ledger->count = last; /* what was lost never happened */
     atomic_store(&ledger->acked, last);
-    if (atomic_load(&ledger->synced) > last)
-        atomic_store(&ledger->synced, last);
+    atomic_store(&ledger->synced, ledger->synced_at_crash);
 }
 
 /* --- rounds ----------------------------------------------------------------------------------- */
@@ -212,12 +211,16 @@ static void check_recovered(struct engine_fixture *f, struct ledger *ledger, int
 static void run_to_crash(struct engine_fixture *f, struct ledger *ledger, uint64_t *random,
                          uint64_t seed)
 {
-    bool is_kill = below(random, 3) == 0;
+    bool is_kill = below(random, 2) == 0;
+    bool is_planned = !is_kill || below(random, 2) == 0;
     int batches = 1 + (int)below(random, BATCHES - 1);
     struct io_sim *next;
     int named = check_named(f, ledger, seed);
 
-    if (!is_kill)
+    f->options.wal_ring_bytes = below(random, 4) == 0 ? 0 : RING; /* at the next open */
+    if (is_planned && is_kill)
+        io_sim_plan_kill(f->sim, 1 + below(random, 300), note_crash, ledger);
+    else if (is_planned)
         io_sim_plan_crash(f->sim, 1 + below(random, 150), next_random(random), note_crash, ledger);
     for (int i = 0; i < batches; i++) {
         if (!send_batch(f, ledger, random))
@@ -229,7 +232,7 @@ static void run_to_crash(struct engine_fixture *f, struct ledger *ledger, uint64
         if (below(random, 80) == 0)
             nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL);
     }
-    next = is_kill ? NULL : io_sim_take_crash(f->sim);
+    next = io_sim_take_crash(f->sim);
     if (!next) {
         note_crash(ledger);
         next = is_kill ? io_sim_kill(f->sim) : io_sim_crash(f->sim, next_random(random));

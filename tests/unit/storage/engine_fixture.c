@@ -14,6 +14,7 @@ static struct engine_fixture *fixture_new(void)
     nx_engine_options_init(&f->options);
     f->options.memtable_bytes = 64 << 10;
     f->options.wal_segment_bytes = 64 << 10;
+    f->options.wal_ring_bytes = 16 << 10;
     f->options.table_bytes = 64 << 10;
     f->options.block_bytes = 1 << 10;
     f->options.cache_bytes = 256 << 10;

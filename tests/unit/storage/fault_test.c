@@ -67,6 +67,25 @@ static void check_resumes(struct engine_fixture *f, uint64_t nth)
     fail_msg("call %llu: never resumed: %s", (unsigned long long)nth, err.message);
 }
 
+/* A kill now would lose nothing that was acknowledged, however the disk has failed. */
+static void check_killed(struct engine_fixture *f, const struct acknowledged *acked, uint64_t nth)
+{
+    struct io_sim *killed = io_sim_kill(f->sim);
+    struct engine_fixture other = *f;
+    struct nx_err err = NX_ERR_INIT;
+
+    assert_non_null(killed);
+    other.engine = NULL;
+    other.value = NX_BUF_INIT;
+    other.options.io = io_sim_io(killed);
+    if (engine_open_code(&other, &err) != NX_OK)
+        fail_msg("call %llu: open after a kill: %s", (unsigned long long)nth, err.message);
+    check(&other, acked, nth);
+    nx_engine_close(other.engine, NULL);
+    nx_buf_fini(&other.value);
+    io_sim_free(killed);
+}
+
 static void fail_call(unsigned ops, enum io_fault_action action, uint64_t nth, bool *has_hit)
 {
     struct acknowledged acked = {0};
@@ -82,6 +101,7 @@ static void fail_call(unsigned ops, enum io_fault_action action, uint64_t nth, b
     *has_hit = io_fault_hits(f->fault) > 0;
     io_fault_clear(f->fault);
     check(f, &acked, nth);
+    check_killed(f, &acked, nth);
     check_resumes(f, nth);
     engine_power_loss(f, nth); /* synced by check_resumes: all of it must be there */
     if (engine_open_code(f, &err) != NX_OK)
@@ -110,7 +130,7 @@ static void sweep(unsigned ops, enum io_fault_action action)
 
 #define CHANGES                                                                                    \
     (IO_FAULT_OPEN | IO_FAULT_WRITE | IO_FAULT_ALLOCATE | IO_FAULT_DATASYNC | IO_FAULT_REMOVE |    \
-     IO_FAULT_SYNC_DIR | IO_FAULT_LIST | IO_FAULT_SIZE)
+     IO_FAULT_SYNC_DIR | IO_FAULT_LIST | IO_FAULT_SIZE | IO_FAULT_MAP)
 
 static void any_call_may_fail_with_eio(void **state)
 {

@@ -93,6 +93,7 @@ static void begin(struct world *w, uint64_t seed)
     w->options.memtable_bytes = 64 << 10;
     w->options.table_bytes = 64 << 10;
     w->options.wal_segment_bytes = 256 << 10;
+    w->options.wal_ring_bytes = pick(w, 3) ? 16u << (10 + pick(w, 4)) : 0;
     w->options.block_bytes = 256u << pick(w, 6);
     w->options.cache_bytes = pick(w, 2) ? 1 << 20 : 0;
     w->options.bloom_bits_per_key = pick(w, 2) ? 10 : 0;

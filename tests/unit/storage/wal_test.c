@@ -8,9 +8,10 @@
 #include "storage/wal.h"
 #include "tests/support/unit.h"
 
-enum { SEGMENT_BYTES = 64 << 10 };
+enum { SEGMENT_BYTES = 64 << 10, RING_BYTES = 16 << 10 };
 
 static const uint8_t uuid[16] = "0123456789abcde";
+static struct wal_options options;
 
 struct fixture {
     struct io_sim *sim;
@@ -32,7 +33,15 @@ static int set_up(void **state)
     f->io = io_fault_io(f->fault);
     assert_int_equal(f->io->ops->mkdir(f->io, "/w", NULL), NX_OK);
     assert_int_equal(f->io->ops->sync_dir(f->io, "/", NULL), NX_OK);
+    options = (struct wal_options){.segment_bytes = SEGMENT_BYTES};
     *state = f;
+    return 0;
+}
+
+static int set_up_ring(void **state)
+{
+    set_up(state);
+    options.ring_bytes = RING_BYTES;
     return 0;
 }
 
@@ -52,7 +61,7 @@ static void start(struct fixture *f)
     struct wal_tail tail = WAL_TAIL_INIT;
 
     tail.closed = true;
-    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_int_equal(wal_open(f->io, "/w", uuid, &options, &tail, &f->wal, NULL), NX_OK);
 }
 
 static enum nx_code append_code(struct fixture *f, const char *text)
@@ -142,7 +151,7 @@ static void resume(struct fixture *f)
 
     assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
     f->sequence = tail.sequence;
-    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_int_equal(wal_open(f->io, "/w", uuid, &options, &tail, &f->wal, NULL), NX_OK);
     wal_tail_fini(&tail);
 }
 
@@ -217,14 +226,14 @@ static void a_closed_log_says_so(void **state)
     f->wal = NULL;
     assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
     assert_true(tail.closed);
-    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_int_equal(wal_open(f->io, "/w", uuid, &options, &tail, &f->wal, NULL), NX_OK);
     assert_false(wal_needs_flush(f->wal));
     wal_tail_fini(&tail);
     append(f, "b");
     die(f);
     assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
     assert_false(tail.closed);
-    assert_int_equal(wal_open(f->io, "/w", uuid, SEGMENT_BYTES, &tail, &f->wal, NULL), NX_OK);
+    assert_int_equal(wal_open(f->io, "/w", uuid, &options, &tail, &f->wal, NULL), NX_OK);
     assert_true(wal_needs_flush(f->wal)); /* what was only read back is not durable */
     wal_tail_fini(&tail);
 }
@@ -364,6 +373,8 @@ static void power_loss_keeps_a_prefix_with_all_that_was_synced(void **state)
         if (seed > 1)
             assert_int_equal(set_up(state), 0);
         f = *state;
+        options.ring_bytes =
+            seed % 2 ? 0 : 2 * RING_BYTES; /* or frames would be too large for it */
         start(f);
         sync_log(f); /* as an engine does before its manifest names the segment */
         for (size_t i = 0; i < 40; i++) {
@@ -475,7 +486,252 @@ static void old_segments_go(void **state)
     assert_int_equal(f->io->ops->remove(f->io, "/w/000003.wal", NULL), NX_ENOTFOUND);
 }
 
+/* --- the ring --------------------------------------------------------------------------------- */
+
+static void append_numbers(struct fixture *f, int from, int to, struct nx_buf *expected)
+{
+    for (int i = from; i < to; i++) {
+        char text[400];
+
+        snprintf(text, sizeof text, "%d-%0*d", i, 1 + i % 300, i);
+        append(f, text);
+        nx_buf_printf(expected, "%s ", text);
+    }
+}
+
+static void assert_replays_buf(struct fixture *f, const struct nx_buf *expected)
+{
+    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+
+    nx_buf_append(&text, expected->data, expected->len);
+    nx_buf_append_byte(&text, 0);
+    assert_replays(f, (const char *)text.data);
+}
+
+/* What the ring file holds, read or written. */
+static void ring_file(struct fixture *f, bool write, uint8_t *bytes)
+{
+    struct nx_file *file;
+    size_t got;
+
+    assert_int_equal(f->io->ops->open(f->io, "/w/RING", NX_OPEN_WRITE, &file, NULL), NX_OK);
+    if (write)
+        assert_int_equal(file->ops->pwrite(file, 0, bytes, RING_BYTES, NULL), NX_OK);
+    else
+        assert_int_equal(file->ops->pread(file, 0, bytes, RING_BYTES, &got, NULL), NX_OK);
+    file->ops->close(file);
+}
+
+static void a_kill_loses_nothing_that_waits_in_the_ring(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t writes;
+
+    start(f);
+    writes = io_fault_calls(f->fault, IO_FAULT_WRITE);
+    append(f, "a");
+    append(f, "bb");
+    append(f, "ccc");
+    assert_int_equal(io_fault_calls(f->fault, IO_FAULT_WRITE), writes);
+    die(f);
+    assert_replays(f, "a bb ccc ");
+}
+
+static void nor_does_a_second_kill(void **state)
+{
+    struct nx_buf expected NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct fixture *f = *state;
+
+    start(f);
+    for (int round = 0; round < 4; round++) {
+        append_numbers(f, 100 * round, 100 * round + 100, &expected);
+        die(f);
+        resume(f);
+    }
+    die(f);
+    assert_replays_buf(f, &expected);
+}
+
+static void nor_one_at_any_lap_or_segment(void **state)
+{
+    struct nx_buf expected NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct fixture *f = *state;
+
+    start(f);
+    for (int i = 0; i < 1000; i += 20) {
+        struct io_sim *killed;
+
+        append_numbers(f, i, i + 20, &expected);
+        killed = io_sim_kill(f->sim);
+        f->io = io_sim_io(killed);
+        assert_replays_buf(f, &expected);
+        f->io = io_fault_io(f->fault);
+        io_sim_free(killed);
+    }
+}
+
+static void a_sync_writes_out_what_waits(void **state)
+{
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        struct fixture *f;
+        void *own;
+
+        set_up_ring(&own);
+        f = own;
+        start(f);
+        append(f, "a");
+        append(f, "b");
+        sync_log(f);
+        power_loss(f, seed);
+        assert_replays(f, "a b ");
+        tear_down(&own);
+    }
+    (void)state;
+}
+
+static void a_torn_frame_in_the_ring_ends_the_log(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t end, before;
+
+    start(f);
+    append(f, "a");
+    before = wal_end(f->wal);
+    append(f, "last");
+    end = wal_end(f->wal);
+    die(f);
+    for (uint64_t at = before; at < end - 4; at++) { /* the last 4 are padding */
+        assert_true(io_sim_flip(f->sim, "/w/RING", at % RING_BYTES));
+        assert_replays(f, "a ");
+        assert_true(io_sim_flip(f->sim, "/w/RING", at % RING_BYTES));
+    }
+    assert_replays(f, "a last ");
+}
+
+static void an_old_ring_matches_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t old[RING_BYTES];
+
+    start(f);
+    append(f, "a");
+    append(f, "b");
+    die(f);
+    ring_file(f, false, old);
+    /* As a power loss would tear "b". */
+    assert_true(io_sim_flip(f->sim, "/w/RING", WAL_HEADER_BYTES + FRAME_HEADER_BYTES + 8 + 10));
+    resume(f);
+    append(f, "c");
+    die(f);
+    assert_replays(f, "a c ");
+    ring_file(f, true, old);
+    assert_replays(f, "a "); /* "b" did not happen, and "c" was only in the ring */
+}
+
+static void garbage_in_the_ring_is_no_error(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t garbage[RING_BYTES];
+
+    memset(garbage, 0x5a, sizeof garbage);
+    start(f);
+    append(f, "a");
+    sync_log(f);
+    append(f, "b");
+    die(f);
+    ring_file(f, true, garbage);
+    assert_replays(f, "a ");
+    assert_int_equal(f->io->ops->remove(f->io, "/w/RING", NULL), NX_OK);
+    assert_replays(f, "a ");
+}
+
+static void the_ring_vouches_for_what_was_durable(void **state)
+{
+    struct fixture *f = *state;
+    char large[5000];
+
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    start(f);
+    append(f, large); /* too large for the ring */
+    sync_log(f);
+    append(f, "b");
+    die(f);
+    assert_true(io_sim_flip(f->sim, "/w/000001.wal", WAL_HEADER_BYTES + 100));
+    assert_damaged(f, "000001.wal", "offset 4096");
+}
+
+static void what_a_segment_refuses_stays_in_the_ring(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    append(f, "a");
+    append(f, "b");
+    io_fault_add(f->fault, &(struct io_fault_rule){
+                               .ops = IO_FAULT_WRITE, .glob = "*.wal", .action = IO_FAULT_SHORT});
+    assert_int_equal(wal_sync(f->wal, NULL), NX_EIO);
+    assert_true(wal_needs_flush(f->wal));
+    append(f, "c"); /* in a new segment, and not over what waits */
+    for (int i = 0; i < 300; i++)
+        append(f, "d");
+    assert_int_equal(wal_sync(f->wal, NULL), NX_OK);
+    assert_true(wal_durable(f->wal) < wal_end(f->wal));
+    {
+        struct io_sim *killed = io_sim_kill(f->sim);
+        struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+        struct wal_tail tail;
+
+        f->io = io_sim_io(killed);
+        assert_int_equal(replay(f, &out, &tail, NULL), NX_OK);
+        assert_int_equal(out.len, 2 * 303);
+        wal_tail_fini(&tail);
+        f->io = io_fault_io(f->fault);
+        io_sim_free(killed);
+    }
+    /* The changes are in tables: the segment goes, and the ring is used again. */
+    wal_remove_before(f->wal, wal_first_needed(f->wal, wal_end(f->wal)));
+    assert_false(wal_needs_flush(f->wal));
+    append(f, "e");
+    append(f, "f");
+    assert_int_equal(wal_sync(f->wal, NULL), NX_OK);
+    assert_int_equal(wal_durable(f->wal), wal_end(f->wal));
+}
+
+static void without_locked_memory_every_frame_is_written(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t writes;
+
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_MAP, .times = UINT64_MAX});
+    start(f);
+    writes = io_fault_calls(f->fault, IO_FAULT_WRITE);
+    append(f, "a");
+    append(f, "b");
+    assert_int_equal(io_fault_calls(f->fault, IO_FAULT_WRITE), writes + 2);
+    die(f);
+    assert_replays(f, "a b ");
+}
+
+static void a_closed_log_has_no_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_file *file;
+
+    start(f);
+    append(f, "a");
+    assert_int_equal(wal_close(f->wal, NULL), NX_OK);
+    f->wal = NULL;
+    assert_int_equal(f->io->ops->open(f->io, "/w/RING", 0, &file, NULL), NX_ENOTFOUND);
+    assert_replays(f, "a ");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+#define WITH_RING(test)                                                                            \
+    {                                                                                              \
+        "ring: " #test, test, set_up_ring, tear_down, NULL                                         \
+    }
 
 int main(void)
 {
@@ -498,6 +754,25 @@ int main(void)
         TEST(a_lost_segment_is_never_synced_again),
         TEST(a_full_disk_fails_the_append_and_then_goes_on),
         TEST(old_segments_go),
+        WITH_RING(replay_gives_every_frame_in_order),
+        WITH_RING(the_chain_goes_over_segments_and_opens),
+        WITH_RING(a_frame_larger_than_a_segment_gets_one_of_its_own),
+        WITH_RING(a_closed_log_says_so),
+        WITH_RING(a_close_mark_vouches_for_the_last_frame),
+        WITH_RING(nothing_is_durable_before_its_sync),
+        WITH_RING(a_lost_segment_is_never_synced_again),
+        WITH_RING(old_segments_go),
+        WITH_RING(a_kill_loses_nothing_that_waits_in_the_ring),
+        WITH_RING(nor_does_a_second_kill),
+        WITH_RING(nor_one_at_any_lap_or_segment),
+        WITH_RING(a_sync_writes_out_what_waits),
+        WITH_RING(a_torn_frame_in_the_ring_ends_the_log),
+        WITH_RING(an_old_ring_matches_nothing),
+        WITH_RING(garbage_in_the_ring_is_no_error),
+        WITH_RING(the_ring_vouches_for_what_was_durable),
+        WITH_RING(what_a_segment_refuses_stays_in_the_ring),
+        WITH_RING(without_locked_memory_every_frame_is_written),
+        WITH_RING(a_closed_log_has_no_ring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
