@@ -63,6 +63,8 @@ int command_count_documents(struct cli *cli);
 int command_stats(struct cli *cli);
 int command_key(struct cli *cli);
 int command_check(struct cli *cli);
+int command_repair(struct cli *cli);
+int command_dump(struct cli *cli);
 int command_version(struct cli *cli);
 
 #endif

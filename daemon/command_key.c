@@ -9,7 +9,6 @@
 #include <nexadb/version.h>
 
 #include "daemon/command.h"
-#include "daemon/datadir.h"
 #include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
@@ -142,30 +141,6 @@ int command_key(struct cli *cli)
         return actions[i].run(cli);
     }
     return cli_usage(cli, "'%s' is not create, list or revoke", cli->argv[0]);
-}
-
-int command_check(struct cli *cli)
-{
-    struct nx_db_options options;
-    struct nx_err err = NX_ERR_INIT;
-    struct nx_db *db;
-    enum nx_code rc, closed;
-
-    nx_db_options_init(&options);
-    options.engine.cache_bytes = cli->config.cache_bytes;
-    options.engine.memtable_bytes = cli->config.memtable_bytes;
-    options.engine.create = false;
-    rc = datadir_check(cli->argv[0], false, &err);
-    if (rc == NX_OK)
-        rc = nx_db_open(cli->argv[0], &options, &db, &err);
-    if (rc != NX_OK)
-        return cli_fail(cli, &err);
-    rc = nx_db_verify(db, &err);
-    closed = nx_db_close(db, rc == NX_OK ? &err : NULL);
-    if (rc != NX_OK || closed != NX_OK)
-        return cli_fail(cli, &err);
-    printf("%s: no fault found\n", cli->argv[0]);
-    return EXIT_DONE;
 }
 
 int command_version(struct cli *cli)

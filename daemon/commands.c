@@ -40,7 +40,18 @@ const struct command command_table[] = {
     {"key", "create DATADIR|URL NAME | list DATADIR|URL | revoke DATADIR|URL NAME",
      "make, list and revoke API keys", ASKS | OPTIONS_KEY, 2, 3, command_key, target_help},
     {"check", "DATADIR", "read everything and check that it fits together", OPTIONS_ENGINE, 1, 1,
-     command_check, NULL},
+     command_check,
+     "DATADIR must not be in use. Each fault is printed with its file and offset; the status is 1 "
+     "then.\n"},
+    {"repair", "DATADIR NEWDIR", "save what can be read of a damaged database into a new one",
+     OPTIONS_ENGINE, 2, 2, command_repair,
+     "DATADIR is not changed; NEWDIR must not exist or be empty. What is lost is printed, and "
+     "written\nto NEWDIR/repair.txt; the status is 0 when nothing was lost, 3 when something was, "
+     "1 "
+     "when no\ndatabase could be made.\n"},
+    {"dump", "FILE", "print a file of a database: a table, log segment, manifest or marker", 0, 1,
+     1, command_dump,
+     "Of a damaged file what can be read; what cannot is said, and the status is 1.\n"},
     {"version", "", "print the version, the build and the libraries", 0, 0, 0, command_version,
      NULL},
 };

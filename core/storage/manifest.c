@@ -22,11 +22,9 @@ enum {
     AT_UUID = 24,
     AT_NUMBER = 40,
     HEADER_BYTES = 48,
-    FIRST_FRAME = 64,
     ROLL_BYTES = 4 << 20,
     READ_MAX_BYTES = 1 << 30,
     NAME_BYTES = 32,
-    SEED_KIND = 2,
 };
 
 #define MANIFEST_MAGIC UINT64_C(0x314e414d2d58584e) /* "NXX-MAN1" */
@@ -110,10 +108,10 @@ static enum nx_code load(struct nx_io *io, const char *path, struct nx_buf *out,
     return rc;
 }
 
-static enum nx_code check_header(const char *path, struct nx_slice bytes, uint64_t number,
+enum nx_code manifest_header_get(const char *path, struct nx_slice bytes, uint64_t number,
                                  uint8_t uuid[16], struct nx_err *err)
 {
-    if (bytes.len < FIRST_FRAME || get_u64le(bytes.data + AT_MAGIC) != MANIFEST_MAGIC ||
+    if (bytes.len < MANIFEST_FIRST_FRAME || get_u64le(bytes.data + AT_MAGIC) != MANIFEST_MAGIC ||
         get_u64le(bytes.data) != XXH3_64bits(bytes.data + AT_MAGIC, HEADER_BYTES - AT_MAGIC) ||
         get_u64le(bytes.data + AT_NUMBER) != number)
         return nx_fail(err, NX_ECORRUPT, "manifest '%s' is damaged at offset 0: its header", path);
@@ -142,7 +140,7 @@ static enum nx_code check_torn(const char *path, struct nx_slice bytes, uint64_t
         if (whole_frame_at(bytes, at, seed, &frame) && frame.durable > offset)
             return nx_fail(err, NX_ECORRUPT, "manifest '%s' is damaged at offset %llu", path,
                            (unsigned long long)offset);
-    if (offset == FIRST_FRAME) /* synced before the marker was made */
+    if (offset == MANIFEST_FIRST_FRAME) /* synced before the marker was made */
         return nx_fail(err, NX_ECORRUPT, "manifest '%s' is damaged at offset %llu: its first edit",
                        path, (unsigned long long)offset);
     return NX_OK;
@@ -151,8 +149,8 @@ static enum nx_code check_torn(const char *path, struct nx_slice bytes, uint64_t
 static enum nx_code replay(const char *path, struct nx_slice bytes, uint64_t number,
                            struct manifest_state *state, struct nx_err *err)
 {
-    uint64_t seed = frame_seed(state->uuid, number, SEED_KIND);
-    uint64_t offset = FIRST_FRAME, previous = 0;
+    uint64_t seed = frame_seed(state->uuid, number, MANIFEST_SEED_KIND);
+    uint64_t offset = MANIFEST_FIRST_FRAME, previous = 0;
     struct nx_err why = NX_ERR_INIT;
     struct frame frame;
     enum nx_code rc = NX_OK;
@@ -191,7 +189,7 @@ enum nx_code manifest_read(struct nx_io *io, const char *dir, struct manifest_st
     name = (const char *)path.data;
     rc = load(io, name, &bytes, err);
     if (rc == NX_OK)
-        rc = check_header(name, nx_buf_slice(&bytes), number, out->uuid, err);
+        rc = manifest_header_get(name, nx_buf_slice(&bytes), number, out->uuid, err);
     if (rc == NX_OK)
         rc = replay(name, nx_buf_slice(&bytes), number, out, err);
     if (rc != NX_OK)
@@ -226,7 +224,7 @@ static enum nx_code write_frame(struct manifest *manifest, struct nx_file *file,
     frame.length = (uint32_t)(buffer->len - FRAME_HEADER_BYTES);
     if (nx_buf_resize(buffer, (size_t)frame_bytes(frame.length)) != NX_OK)
         return nx_fail_nomem(err);
-    frame_seal(buffer->data, &frame, frame_seed(manifest->state.uuid, manifest->number, SEED_KIND));
+    frame_seal(buffer->data, &frame, frame_seed(manifest->state.uuid, manifest->number, MANIFEST_SEED_KIND));
     rc = file->ops->pwrite(file, manifest->offset, buffer->data, buffer->len, err);
     if (rc == NX_OK && !engine_mutated(SKIP_MANIFEST_SYNC))
         rc = file->ops->datasync(file, err);
@@ -240,7 +238,7 @@ static enum nx_code write_frame(struct manifest *manifest, struct nx_file *file,
 static enum nx_code write_header(struct manifest *manifest, struct nx_file *file,
                                  struct nx_err *err)
 {
-    uint8_t header[FIRST_FRAME] = {0};
+    uint8_t header[MANIFEST_FIRST_FRAME] = {0};
 
     put_u64le(header + AT_MAGIC, MANIFEST_MAGIC);
     put_u32le(header + AT_VERSION, MANIFEST_VERSION);
@@ -332,7 +330,7 @@ static enum nx_code write_state(struct manifest *manifest, struct nx_file *file,
                                 .snapshot_count = state->snapshot_count};
     enum nx_code rc = write_header(manifest, file, err);
 
-    manifest->offset = FIRST_FRAME;
+    manifest->offset = MANIFEST_FIRST_FRAME;
     manifest->hash = 0;
     if (rc == NX_OK)
         rc = write_frame(manifest, file, &all, err);

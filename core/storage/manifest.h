@@ -67,6 +67,12 @@ enum nx_code manifest_apply(struct manifest *manifest, const struct manifest_edi
 const struct manifest_state *manifest_state(const struct manifest *manifest);
 uint64_t manifest_bytes(const struct manifest *manifest); /* of the current file */
 
+/* For the tools: the header of a whole file in memory. NX_ECORRUPT, NX_EVERSION. */
+enum nx_code manifest_header_get(const char *path, struct nx_slice bytes, uint64_t number,
+                                 uint8_t uuid[16], struct nx_err *err);
+#define MANIFEST_FIRST_FRAME 64u
+#define MANIFEST_SEED_KIND 2u
+
 /* Is it a manifest's or marker's name? */
 bool manifest_name_parse(const char *name, uint64_t *number, bool *is_marker);
 

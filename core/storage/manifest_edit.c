@@ -220,17 +220,18 @@ static enum nx_code add_snapshot(struct manifest_state *state, const uint64_t *n
 }
 
 static const struct {
+    const char *name; /* as it is printed */
     size_t numbers;
     bool has_name; /* behind the numbers: its length and bytes */
     field_fn apply;
 } fields[TAG_COUNT] = {
-    [TAG_NEXT_NUMBER] = {1, false, set_next_number},
-    [TAG_FLUSHED] = {1, false, set_flushed},
-    [TAG_LOG_START] = {1, false, set_log_start},
-    [TAG_REMOVE] = {1, false, remove_table},
-    [TAG_ADD] = {3, false, add_table},
-    [TAG_DROP_SNAPSHOT] = {1, false, drop_snapshot},
-    [TAG_SNAPSHOT] = {3, true, add_snapshot},
+    [TAG_NEXT_NUMBER] = {"next table number", 1, false, set_next_number},
+    [TAG_FLUSHED] = {"flushed sequence", 1, false, set_flushed},
+    [TAG_LOG_START] = {"log starts at segment", 1, false, set_log_start},
+    [TAG_REMOVE] = {"remove table", 1, false, remove_table},
+    [TAG_ADD] = {"add table (level, number, bytes)", 3, false, add_table},
+    [TAG_DROP_SNAPSHOT] = {"drop snapshot", 1, false, drop_snapshot},
+    [TAG_SNAPSHOT] = {"snapshot (number, sequence, time)", 3, true, add_snapshot},
 };
 
 static const uint8_t *get_name(const uint8_t *at, const uint8_t *end, struct nx_slice *out)
@@ -244,27 +245,57 @@ static const uint8_t *get_name(const uint8_t *at, const uint8_t *end, struct nx_
     return at + len;
 }
 
+struct field {
+    uint64_t tag, numbers[FIELD_NUMBERS_MAX];
+    struct nx_slice name;
+};
+
+/* Take the first field off `bytes`. */
+static enum nx_code take_field(struct nx_slice *bytes, struct field *out, struct nx_err *err)
+{
+    const uint8_t *end = bytes->data + bytes->len;
+    const uint8_t *at = get_varint(bytes->data, end, &out->tag);
+
+    out->name = NX_SLICE_NULL;
+    if (at && (out->tag >= TAG_COUNT || !fields[out->tag].apply))
+        return nx_fail(err, NX_EVERSION, "unknown field %llu", (unsigned long long)out->tag);
+    for (size_t i = 0; at && i < fields[out->tag].numbers; i++)
+        at = get_varint(at, end, &out->numbers[i]);
+    if (at && fields[out->tag].has_name)
+        at = get_name(at, end, &out->name);
+    if (!at)
+        return nx_fail(err, NX_ECORRUPT, "a field is cut off");
+    *bytes = nx_slice(at, (size_t)(end - at));
+    return NX_OK;
+}
+
 enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice bytes,
                                  struct nx_err *err)
 {
-    const uint8_t *end = bytes.data + bytes.len;
-    const uint8_t *at = bytes.data;
     enum nx_code rc = NX_OK;
 
-    while (at < end && rc == NX_OK) {
-        uint64_t tag, numbers[FIELD_NUMBERS_MAX];
-        struct nx_slice name = NX_SLICE_NULL;
+    while (bytes.len && rc == NX_OK) {
+        struct field field;
 
-        at = get_varint(at, end, &tag);
-        if (at && (tag >= TAG_COUNT || !fields[tag].apply))
-            return nx_fail(err, NX_EVERSION, "unknown field %llu", (unsigned long long)tag);
-        for (size_t i = 0; at && i < fields[tag].numbers; i++)
-            at = get_varint(at, end, &numbers[i]);
-        if (at && fields[tag].has_name)
-            at = get_name(at, end, &name);
-        if (!at)
-            return nx_fail(err, NX_ECORRUPT, "a field is cut off");
-        rc = fields[tag].apply(state, numbers, name, err);
+        rc = take_field(&bytes, &field, err);
+        if (rc == NX_OK)
+            rc = fields[field.tag].apply(state, field.numbers, field.name, err);
     }
     return rc;
+}
+
+enum nx_code manifest_edit_print(struct nx_slice *bytes, struct nx_buf *out, struct nx_err *err)
+{
+    struct field field;
+    enum nx_code rc = take_field(bytes, &field, err);
+
+    if (rc != NX_OK)
+        return rc;
+    nx_buf_clear(out);
+    rc = nx_buf_append_str(out, fields[field.tag].name);
+    for (size_t i = 0; i < fields[field.tag].numbers && rc == NX_OK; i++)
+        rc = nx_buf_printf(out, " %llu", (unsigned long long)field.numbers[i]);
+    if (rc == NX_OK && field.name.len)
+        rc = nx_buf_printf(out, " '%.*s'", (int)field.name.len, (const char *)field.name.data);
+    return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
 }

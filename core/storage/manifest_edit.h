@@ -16,5 +16,7 @@ enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit
  * an unknown field. */
 enum nx_code manifest_edit_apply(struct manifest_state *state, struct nx_slice bytes,
                                  struct nx_err *err);
+/* Take the first field off `bytes` and describe it. As manifest_edit_apply, without the state. */
+enum nx_code manifest_edit_print(struct nx_slice *bytes, struct nx_buf *out, struct nx_err *err);
 
 #endif

@@ -23,6 +23,14 @@ struct table {
     uint64_t *offsets; /* owned: block i is at [offsets[i], offsets[i + 1]) */
 };
 
+/* A table without any part; table_free leaves the file open. NULL: out of memory. */
+struct table *table_new(struct nx_file *file, uint64_t number, struct cache *cache);
+void table_free(struct table *table);
+enum nx_code table_read_footer(struct table *table, struct table_footer *footer,
+                               struct nx_err *err);
+/* Read and check one part; properties come last, since they are compared with the others. */
+enum nx_code table_open_part(struct table *table, enum table_part part, uint64_t offset,
+                             uint64_t len, uint64_t data_bytes, struct nx_err *err);
 /* A counted data block, by the cache or from the file. */
 enum nx_code table_block(struct table *table, uint32_t i, enum cache_use use, struct block **out,
                          struct nx_err *err);

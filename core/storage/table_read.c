@@ -311,28 +311,38 @@ static enum nx_code open_properties(struct table *table, uint64_t offset, uint64
     return sound ? NX_OK : table_corrupt(table, offset, "not this table's properties", err);
 }
 
+enum nx_code table_open_part(struct table *table, enum table_part part, uint64_t offset,
+                             uint64_t len, uint64_t data_bytes, struct nx_err *err)
+{
+    switch (part) {
+    case PART_RANGES:
+        return open_ranges(table, offset, len, err);
+    case PART_FILTER:
+        return open_filter(table, offset, len, err);
+    case PART_INDEX:
+        return open_index(table, offset, len, data_bytes, err);
+    default:
+        return open_properties(table, offset, len, err);
+    }
+}
+
 static enum nx_code open_parts(struct table *table, const struct table_footer *footer,
                                struct nx_err *err)
 {
-    const uint64_t *len = footer->part_bytes;
     uint64_t at = footer->data_bytes;
-    enum nx_code rc = open_ranges(table, at, len[PART_RANGES], err);
+    enum nx_code rc = NX_OK;
 
-    at += len[PART_RANGES];
-    if (rc == NX_OK)
-        rc = open_filter(table, at, len[PART_FILTER], err);
-    at += len[PART_FILTER];
-    if (rc == NX_OK)
-        rc = open_index(table, at, len[PART_INDEX], footer->data_bytes, err);
-    at += len[PART_INDEX];
-    if (rc == NX_OK)
-        rc = open_properties(table, at, len[PART_PROPERTIES], err);
+    for (int part = 0; part < PART_COUNT && rc == NX_OK; part++) {
+        rc = table_open_part(table, (enum table_part)part, at, footer->part_bytes[part],
+                             footer->data_bytes, err);
+        at += footer->part_bytes[part];
+    }
     return rc;
 }
 
 /* --- open and close --------------------------------------------------------------------------- */
 
-static void table_free(struct table *table)
+void table_free(struct table *table)
 {
     range_tombstones_free(table->ranges);
     filter_fini(&table->filter);
@@ -343,32 +353,45 @@ static void table_free(struct table *table)
     free(table);
 }
 
-enum nx_code table_open(struct nx_file *file, uint64_t number, struct cache *cache,
-                        struct table **out, struct nx_err *err)
+struct table *table_new(struct nx_file *file, uint64_t number, struct cache *cache)
 {
     struct table *table = calloc(1, sizeof *table);
-    struct table_footer footer;
-    uint8_t bytes[FOOTER_BYTES];
-    uint64_t size;
-    enum nx_code rc;
 
-    *out = NULL;
     if (!table)
-        return nx_fail_nomem(err);
+        return NULL;
     atomic_init(&table->refs, 1);
     table->file = file;
     table->cache = cache;
     table->facts.props.number = number;
     table_name(number, table->name);
-    rc = file->ops->size(file, &size, err);
-    if (rc == NX_OK && size < FOOTER_BYTES)
+    return table;
+}
+
+enum nx_code table_read_footer(struct table *table, struct table_footer *footer, struct nx_err *err)
+{
+    uint64_t *size = &table->facts.props.file_bytes;
+    uint8_t bytes[FOOTER_BYTES];
+    enum nx_code rc = table->file->ops->size(table->file, size, err);
+
+    if (rc == NX_OK && *size < FOOTER_BYTES)
         rc = nx_fail(err, NX_ECORRUPT, "%s: %" PRIu64 " bytes are too few for a table", table->name,
-                     size);
-    table->facts.props.file_bytes = size;
+                     *size);
     if (rc == NX_OK)
-        rc = read_exactly(table, size - FOOTER_BYTES, bytes, FOOTER_BYTES, err);
-    if (rc == NX_OK)
-        rc = footer_get(bytes, number, size, &footer, err);
+        rc = read_exactly(table, *size - FOOTER_BYTES, bytes, FOOTER_BYTES, err);
+    return rc == NX_OK ? footer_get(bytes, table->facts.props.number, *size, footer, err) : rc;
+}
+
+enum nx_code table_open(struct nx_file *file, uint64_t number, struct cache *cache,
+                        struct table **out, struct nx_err *err)
+{
+    struct table *table = table_new(file, number, cache);
+    struct table_footer footer;
+    enum nx_code rc;
+
+    *out = NULL;
+    if (!table)
+        return nx_fail_nomem(err);
+    rc = table_read_footer(table, &footer, err);
     if (rc == NX_OK)
         rc = open_parts(table, &footer, err);
     if (rc != NX_OK) {

@@ -97,3 +97,14 @@ bool wal_header_decode(const uint8_t block[WAL_HEADER_BYTES], const uint8_t uuid
     return decode_copy(block, uuid, out, version) ||
            decode_copy(block + WAL_HEADER_COPY, uuid, out, version);
 }
+
+bool wal_header_uuid(const uint8_t block[WAL_HEADER_BYTES], uint8_t uuid[16])
+{
+    for (size_t at = 0; at <= WAL_HEADER_COPY; at += WAL_HEADER_COPY)
+        if (get_u64le(block + at + AT_MAGIC) == SEGMENT_MAGIC &&
+            get_u64le(block + at) == hash_of(block + at)) {
+            memcpy(uuid, block + at + AT_UUID, 16);
+            return true;
+        }
+    return false;
+}

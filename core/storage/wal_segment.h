@@ -28,6 +28,9 @@ void wal_header_encode(uint8_t block[WAL_HEADER_BYTES], const struct wal_header 
 bool wal_header_decode(const uint8_t block[WAL_HEADER_BYTES], const uint8_t uuid[16],
                        struct wal_header *out, uint32_t *version);
 
+/* The database's uuid from a copy that is whole. */
+bool wal_header_uuid(const uint8_t block[WAL_HEADER_BYTES], uint8_t uuid[16]);
+
 /* "dir/name" in `out`. */
 enum nx_code storage_path(struct nx_buf *out, const char *dir, const char *name,
                           struct nx_err *err);
