@@ -26,7 +26,7 @@
 
 #include <nexadb/io.h>
 
-enum { BACKGROUND_NICE = 10 };
+enum { BACKGROUND_NICE = 5 };
 
 struct posix_file {
     struct nx_file file;

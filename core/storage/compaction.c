@@ -83,6 +83,18 @@ static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *
     return rc;
 }
 
+static void note_pace(struct nx_engine *engine, const struct compaction *job, uint64_t ns)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < job->from_count; i++)
+        bytes += table_props(job->inputs[i])->file_bytes;
+    nx_mutex_lock(&engine->state_mu);
+    pace_compacted(&engine->pace, bytes, ns);
+    engine_adjust_pace(engine);
+    nx_mutex_unlock(&engine->state_mu);
+}
+
 static enum nx_code run_job(struct nx_engine *engine, const struct levels *levels,
                             const struct compaction *job, struct nx_err *err)
 {
@@ -91,6 +103,8 @@ static enum nx_code run_job(struct nx_engine *engine, const struct levels *level
         job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
 
     latency_end(&engine->latency[NX_LATENCY_COMPACTION], engine->io, begin);
+    if (rc == NX_OK && job->from == 0 && !job->is_move)
+        note_pace(engine, job, engine->io->ops->monotonic_ns(engine->io) - begin);
     engine_wake_room(engine);
     return rc;
 }
@@ -191,6 +205,7 @@ void engine_compact_thread(void *arg)
     uint64_t seen = 0;
     bool idle = false;
 
+    engine->io->ops->thread_yields(engine->io);
     while (next_round(engine, idle, rc != NX_OK, &seen)) {
         struct nx_err err = NX_ERR_INIT;
 

@@ -23,13 +23,14 @@
 #include "storage/compact.h"
 #include "storage/latency.h"
 #include "storage/manifest.h"
+#include "storage/pace.h"
 #include "storage/pins.h"
 #include "storage/tree.h"
 #include "storage/wal.h"
 
 enum {
     IMMUTABLE_MAX = 2,      /* full memtables that wait for their flush before commits wait too */
-    LEVEL0_STOP_TABLES = 24 /* commits wait while level 0 has more */
+    LEVEL0_STOP_TABLES = 64 /* commits wait while level 0 has more; pace.c slows them long before */
 };
 
 struct nx_snapshot {
@@ -104,6 +105,7 @@ struct nx_engine {
     uint64_t flushed_sequence;      /* guarded by state_mu; in durable tables */
     uint64_t table_changes;         /* guarded by state_mu; how often compaction got new work */
     uint64_t flush_failures;        /* guarded by state_mu */
+    struct pace pace;               /* guarded by state_mu, but for its atomics */
     struct nx_err background;       /* guarded by state_mu; code NX_OK: none */
     bool background_is_final;       /* guarded by state_mu; only a reopen helps */
     struct waiter *room_waiters;    /* guarded by state_mu */
@@ -128,6 +130,8 @@ enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batc
  * `position` is in it and the older ones. */
 enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
     NX_REQUIRES(engine->commit_mu);
+/* Memtables or tables were added or have gone: how fast may commits come? */
+void engine_adjust_pace(struct nx_engine *engine) NX_REQUIRES(engine->state_mu);
 /* Everyone who waits for room looks again. */
 void engine_wake_room(struct nx_engine *engine);
 

@@ -58,24 +58,36 @@ enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapsho
 
 /* --- one flush -------------------------------------------------------------------------------- */
 
-static enum nx_code flush_memtables(struct nx_engine *engine, const struct tree *tree,
-                                    struct nx_err *err)
+static void note_pace(struct nx_engine *engine, uint64_t bytes, uint64_t table_bytes, uint64_t ns)
+{
+    nx_mutex_lock(&engine->state_mu);
+    pace_flushed(&engine->pace, bytes, table_bytes, ns);
+    engine_adjust_pace(engine);
+    nx_mutex_unlock(&engine->state_mu);
+}
+
+/* One at a time: the next commit that needs room waits for one, not for two. */
+static enum nx_code flush_oldest(struct nx_engine *engine, const struct tree *tree,
+                                 struct nx_err *err)
 {
     struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    size_t count = tree->count - 1; /* the first is still being written */
+    struct memtable *const *oldest = &tree->memtables[tree->count - 1];
+    uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
     struct compact_result result = {0};
     struct compact_env env;
     enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
 
     if (rc == NX_OK)
-        rc = flush_run(&env, tree->memtables + 1, count, &result, err);
+        rc = flush_run(&env, oldest, 1, &result, err);
     if (rc == NX_OK) {
         struct version_change change = {
             .added = result.outputs, .added_count = result.count, .level = 0};
 
-        rc = engine_install(engine, &change, count, err);
+        rc = engine_install(engine, &change, 1, err);
     }
     if (rc == NX_OK) {
+        note_pace(engine, memtable_bytes(*oldest), result.written_bytes,
+                  engine->io->ops->monotonic_ns(engine->io) - begin);
         atomic_fetch_add_explicit(&engine->counters.flushes, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&engine->counters.flush_bytes, result.written_bytes,
                                   memory_order_relaxed);
@@ -92,7 +104,7 @@ static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
     if (tree->count > 1) {
         uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
 
-        rc = flush_memtables(engine, tree, err);
+        rc = flush_oldest(engine, tree, err); /* the first is still being written */
         latency_end(&engine->latency[NX_LATENCY_FLUSH], engine->io, begin);
     }
     tree_unref(tree);

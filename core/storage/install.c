@@ -60,6 +60,7 @@ static enum nx_code swap_tree(struct nx_engine *engine, struct version *version,
     if (tree) {
         atomic_store(&engine->tree, tree);
         engine->table_changes++;
+        engine_adjust_pace(engine);
         if (flushed)
             engine->flushed_sequence = mark->sequence;
     }

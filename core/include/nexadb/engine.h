@@ -32,7 +32,8 @@ struct nx_iter;
 enum nx_durability {
     NX_BUFFERED, /* survives kill -9; power loss may take the last sync_interval_ms */
     NX_SYNC,     /* on stable storage before it is acknowledged (group commit) */
-    NX_NONE,     /* lost by kill -9 until the next flush; order is kept */
+    NX_NONE,     /* for what can be made again: promises nothing but the order. Done as NX_BUFFERED,
+                    which costs it no system call */
 };
 
 enum nx_compression { NX_COMPRESS_NONE, NX_COMPRESS_LZ4, NX_COMPRESS_ZSTD };
