@@ -29,6 +29,7 @@
 #include "storage/shade.h"
 #include "storage/show.h"
 #include "storage/table_salvage.h"
+#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 enum { BATCH_BYTES = 1 << 20, MEMTABLE_BYTES = 64 << 20 };
@@ -58,6 +59,7 @@ struct repair {
     struct range_tombstones **memtable_ranges;
     size_t memtable_count;
     uint64_t last_sequence; /* of the log */
+    struct nx_buf ring;     /* its image */
     uint64_t skip_up_to;    /* changes that are in tables */
 };
 
@@ -261,6 +263,7 @@ struct segment {
     uint64_t claim;          /* highest position that a frame calls durable */
     uint64_t base;           /* position of the segment's first byte */
     uint64_t gap, gap_bytes; /* the last one; gap 0: none since the last whole frame */
+    uint64_t next;           /* offset behind the last whole frame */
 };
 
 static struct memtable *active_memtable(struct repair *r)
@@ -344,6 +347,7 @@ static enum nx_code take_step(void *arg, const struct frame_step *step, struct n
     segment->gap = 0;
     segment->gap_bytes = 0;
     segment->hash = step->frame->hash;
+    segment->next = step->offset + frame_bytes(step->frame->length);
     return apply_frame(segment, step, err);
 }
 
@@ -411,24 +415,58 @@ static bool is_in_vain(const struct repair *r, const struct wal_header *headers,
     return false;
 }
 
+/* The newest frames of a log that was not closed may only be in the ring. */
+static enum nx_code read_ring(struct segment *segment, uint64_t number, uint64_t seed,
+                              struct nx_err *err)
+{
+    struct nx_buf room NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    const uint8_t *bytes;
+    struct frame frame;
+    enum nx_code rc = NX_OK;
+
+    while (rc == NX_OK) {
+        struct frame_step step = {.offset = segment->next, .frame = &frame};
+
+        rc = ring_find(
+            &segment->repair->ring,
+            &(struct ring_place){segment->base + segment->next, number, seed, segment->hash},
+            &frame, &room, &bytes, err);
+        if (rc != NX_OK || !bytes)
+            break;
+        if (segment->gap == segment->next)
+            segment->gap = 0; /* written in part: here is all of it */
+        step.bytes = frame_bytes(frame.length);
+        step.payload = nx_slice(bytes + FRAME_HEADER_BYTES, frame.length);
+        rc = take_step(segment, &step, err);
+    }
+    return rc == NX_DONE ? NX_OK : rc;
+}
+
 static enum nx_code read_segment(struct repair *r, const struct wal_header *headers, size_t i,
                                  uint64_t *hash, struct nx_err *err)
 {
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_buf bytes NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    struct segment segment = {
-        .repair = r, .end = left_at(r, headers, i), .hash = *hash, .base = headers[i].base};
+    struct segment segment = {.repair = r,
+                              .end = left_at(r, headers, i),
+                              .hash = *hash,
+                              .base = headers[i].base,
+                              .next = WAL_HEADER_BYTES};
     uint64_t number = r->segments.rows[i];
+    uint64_t seed = frame_seed(r->state.uuid, number, WAL_SEED_KIND);
     enum nx_code rc = load_segment(r, number, &path, &bytes, err);
 
     if (rc != NX_OK)
         return rc;
+    if (headers[i].number && segment.hash == 0)
+        segment.hash = headers[i].previous_hash;
     segment.path = (const char *)path.data;
     if (!headers[i].number && bytes.len > WAL_HEADER_BYTES)
         tell(r, "log '%s' at offset 0: both copies of its header are damaged", segment.path);
-    rc = frame_walk(nx_buf_slice(&bytes), WAL_HEADER_BYTES, number,
-                    frame_seed(r->state.uuid, number, WAL_SEED_KIND), take_step, &segment, err);
+    rc = frame_walk(nx_buf_slice(&bytes), WAL_HEADER_BYTES, number, seed, take_step, &segment, err);
     rc = rc == NX_DONE ? NX_OK : rc;
+    if (rc == NX_OK && headers[i].number)
+        rc = read_ring(&segment, number, seed, err);
     if (rc == NX_OK && segment.gap && headers[i].number && segment.end != UINT64_MAX)
         tell(r, "log '%s' at offset %" PRIu64 ": %" PRIu64 " bytes up to its end are damaged",
              segment.path, segment.gap, segment.gap_bytes);
@@ -444,6 +482,9 @@ static enum nx_code read_log(struct repair *r, struct nx_err *err)
     uint64_t hash = 0;
     enum nx_code rc = headers ? read_headers(r, headers, err) : nx_fail_nomem(err);
 
+    if (rc == NX_OK && ring_read(r->io, r->dir, &r->ring, NULL) != NX_OK)
+        tell(r, "'%s/%s' cannot be read: changes that were not synced may be lost", r->dir,
+             RING_NAME);
     r->skip_up_to = r->has_state && !r->lost_entries ? r->state.flushed_sequence : 0;
     if (rc == NX_OK && r->segments.count && !r->has_uuid)
         tell(r, "the log of '%s' is lost: nothing that is whole names the database's uuid", r->dir);
@@ -625,6 +666,7 @@ static void repair_fini(struct repair *r)
         memtable_unref(r->memtables[i]);
     for (size_t i = 0; r->memtable_ranges && i < r->memtable_count; i++)
         range_tombstones_free(r->memtable_ranges[i]);
+    nx_buf_fini(&r->ring);
     free(r->salvaged);
     free(r->memtables);
     free(r->memtable_ranges);

@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "storage/mutation.h"
 #include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
@@ -357,47 +356,6 @@ static enum nx_code deliver(struct replay *replay, const struct frame *frame, co
 
 /* --- the ring --------------------------------------------------------------------------------- */
 
-/* Bytes of the log as the ring has them. */
-static void unwind(const struct nx_buf *ring, uint64_t position, size_t len, uint8_t *out)
-{
-    size_t at = (size_t)(position % ring->len);
-    size_t first = len < ring->len - at ? len : ring->len - at;
-
-    memcpy(out, ring->data + at, first);
-    memcpy(out + first, ring->data, len - first);
-}
-
-static bool follows(const struct replay *replay, const struct frame *frame)
-{
-    return frame->file == (uint32_t)replay->at->number && frame->previous == replay->tail->hash;
-}
-
-/* *out is the frame that goes on from here, or NULL. Old frames, and torn ones, never do: the hash
- * covers what they follow, and the seed their segment. */
-static enum nx_code find_in_ring(struct replay *replay, struct frame *frame, const uint8_t **out,
-                                 struct nx_err *err)
-{
-    uint8_t header[FRAME_HEADER_BYTES];
-    size_t len;
-
-    *out = NULL;
-    if (replay->ring.len == 0)
-        return NX_OK;
-    unwind(&replay->ring, replay->tail->position, sizeof header, header);
-    if (frame_parse(header, frame) != FRAME_OK || frame_bytes(frame->length) > replay->ring.len)
-        return NX_OK;
-    if (!follows(replay, frame) && !engine_mutated(SKIP_RING_CHAIN))
-        return NX_OK;
-    len = (size_t)frame_bytes(frame->length);
-    if (nx_buf_resize(&replay->unwound, len) != NX_OK)
-        return nx_fail_nomem(err);
-    unwind(&replay->ring, replay->tail->position, len, replay->unwound.data);
-    if (frame_is_whole(replay->unwound.data, frame, replay->seed) ||
-        engine_mutated(SKIP_RING_CHAIN))
-        *out = replay->unwound.data;
-    return NX_OK;
-}
-
 /* For the log's writer: it must be in the file before the ring is used again. */
 static enum nx_code keep_piece(struct replay *replay, struct nx_err *err)
 {
@@ -436,7 +394,10 @@ static enum nx_code find_frame(struct replay *replay, struct frame *frame, const
     if (is_frame && frame->previous == replay->tail->hash)
         return window_at(&replay->window, replay->offset,
                          FRAME_HEADER_BYTES + (size_t)frame->length, out, err);
-    rc = find_in_ring(replay, frame, out, err);
+    rc = ring_find(&replay->ring,
+                   &(struct ring_place){replay->tail->position, replay->at->number, replay->seed,
+                                        replay->tail->hash},
+                   frame, &replay->unwound, out, err);
     return rc == NX_OK && *out ? keep_piece(replay, err) : rc;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/lock.h"
 #include "storage/mutation.h"
@@ -161,6 +162,46 @@ enum nx_code ring_read(struct nx_io *io, const char *dir, struct nx_buf *out, st
     rc = read_image(file, out, err);
     file->ops->close(file);
     return rc;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* Bytes of the log as the ring has them. */
+static void unwind(const struct nx_buf *image, uint64_t position, size_t len, uint8_t *out)
+{
+    size_t at = (size_t)(position % image->len);
+    size_t first = len < image->len - at ? len : image->len - at;
+
+    memcpy(out, image->data + at, first);
+    memcpy(out + first, image->data, len - first);
+}
+
+/* Old frames, and torn ones, never go on from a place: the hash covers what they follow, and the
+ * seed their segment. */
+enum nx_code ring_find(const struct nx_buf *image, const struct ring_place *place,
+                       struct frame *frame, struct nx_buf *room, const uint8_t **out,
+                       struct nx_err *err)
+{
+    uint8_t header[FRAME_HEADER_BYTES];
+    bool follows;
+    size_t len;
+
+    *out = NULL;
+    if (image->len == 0)
+        return NX_OK;
+    unwind(image, place->position, sizeof header, header);
+    if (frame_parse(header, frame) != FRAME_OK || frame_bytes(frame->length) > image->len)
+        return NX_OK;
+    follows = frame->file == (uint32_t)place->number && frame->previous == place->previous;
+    if (!follows && !engine_mutated(SKIP_RING_CHAIN))
+        return NX_OK;
+    len = (size_t)frame_bytes(frame->length);
+    if (nx_buf_resize(room, len) != NX_OK)
+        return nx_fail_nomem(err);
+    unwind(image, place->position, len, room->data);
+    if (frame_is_whole(room->data, frame, place->seed) || engine_mutated(SKIP_RING_CHAIN))
+        *out = room->data;
+    return NX_OK;
 }
 
 uint64_t ring_bytes(const struct wal_ring *ring)

@@ -24,6 +24,8 @@
 #include <nexadb/buf.h>
 #include <nexadb/io.h>
 
+#include "storage/frame.h"
+
 #define RING_NAME "RING"
 #define RING_MIN_BYTES (16u << 10)
 #define RING_MAX_BYTES (64u << 20)
@@ -38,6 +40,15 @@ void ring_close(struct wal_ring *ring); /* NULL is fine; what it holds stays in 
 void ring_remove(struct wal_ring *ring, struct nx_io *io, const char *dir);
 /* The image, for replay. Empty when there is none, or none that could be right. */
 enum nx_code ring_read(struct nx_io *io, const char *dir, struct nx_buf *out, struct nx_err *err);
+
+/* A place in the log, and the hash of the frame that ends there. */
+struct ring_place {
+    uint64_t position, number, seed, previous;
+};
+/* *out, in `room`, is the frame that goes on from `place`; NULL when the image has none. */
+enum nx_code ring_find(const struct nx_buf *image, const struct ring_place *place,
+                       struct frame *frame, struct nx_buf *room, const uint8_t **out,
+                       struct nx_err *err);
 
 /* From `position` on frames belong to segment `number`, whose first byte has position `base`.
  * `file` stays the segment's. Nothing may be waiting. Without effect on a frozen ring. */

@@ -163,6 +163,16 @@ def test_a_damaged_middle_of_the_log_is_skipped_and_its_sequences_told(logged):
     assert 290 <= len(exported(new)) < 300
 
 
+def test_what_only_the_ring_held_when_the_daemon_was_killed_is_saved(tmp_path, serve):
+    daemon = serve()
+    for i in range(200):
+        daemon.ok("POST", "/collections/people?durability=buffered", {"_id": i, "pad": "z" * 200})
+    daemon.kill()
+    assert (daemon.data_dir / "RING").exists()
+    new, said = repair(daemon.data_dir, 0)
+    assert len(exported(new)) == 200, said
+
+
 def test_a_collection_whose_name_is_lost_is_saved_under_another(data, tmp_path):
     """The records of names sort before documents: losing the table's first blocks loses them and spares these."""
     nexadb("repair", data, tmp_path / "one")  # one run of sorted tables
