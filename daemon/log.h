@@ -14,7 +14,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* To `path` (appended to, mode 0600), or stderr when it is NULL. NX_EIO, NX_EACCES, ... */
 enum nx_code log_open(const char *path, enum log_level level, struct nx_err *err);
 void log_close(void);
-/* `area`: "http", "mount", "main". Line breaks in the message become spaces. */
+/* `area`: "http", "mount", "main". Line breaks in the message become spaces.
+ * Warnings and errors that only differ in names and numbers are written 5 times in 10 seconds. */
 void log_line(enum log_level level, const char *area, const char *format, ...) NX_PRINTF(3, 4);
 
 #endif

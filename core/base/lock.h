@@ -26,8 +26,9 @@ enum nx_lock_rank {
     NX_RANK_ENGINE_MANIFEST, /* order of manifest edits; I/O under it */
     NX_RANK_ENGINE_COMMIT,   /* order of commits; log writes under it */
     NX_RANK_ENGINE_SYNC,
-    NX_RANK_ENGINE_LOG,   /* what waits to be written to the log; writes under it */
-    NX_RANK_ENGINE_STATE, /* memtables, version, snapshots; no I/O */
+    NX_RANK_ENGINE_LOG,     /* what waits to be written to the log; writes under it */
+    NX_RANK_ENGINE_RESERVE, /* size of the reserved space; I/O under it */
+    NX_RANK_ENGINE_STATE,   /* memtables, version, snapshots; no I/O */
     NX_RANK_ENGINE_CACHE,
     NX_RANK_IO_FAULT,
     NX_RANK_IO_SIM,

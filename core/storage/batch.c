@@ -28,6 +28,12 @@ void nx_batch_clear(struct nx_batch *batch)
 {
     nx_buf_clear(&batch->bytes);
     batch->count = 0;
+    batch->reclaims = false;
+}
+
+void nx_batch_mark_reclaiming(struct nx_batch *batch)
+{
+    batch->reclaims = true;
 }
 
 size_t nx_batch_count(const struct nx_batch *batch)

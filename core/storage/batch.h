@@ -15,6 +15,7 @@
 struct nx_batch {
     struct nx_buf bytes;
     size_t count;
+    bool reclaims; /* gives space back: may use what is reserved for that */
 };
 
 enum change_kind { CHANGE_DELETE = 0, CHANGE_PUT = 1, CHANGE_DELETE_RANGE = 2, CHANGE_KINDS };

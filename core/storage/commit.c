@@ -17,6 +17,7 @@
 
 enum { GROUP_BYTES = 16 << 20, GROUP_REQUESTS = 1024, LOOKS_BEFORE_SLEEP = 100 };
 enum { RECORD_BYTES = 48 /* what a change takes in a memtable besides its own bytes, about */ };
+enum { FLUSHES_MAX = 3 /* that a removal waits for on a full disk */ };
 
 struct commit_request {
     struct commit_request *next;
@@ -103,20 +104,27 @@ static bool has_room(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
     const struct tree *tree = atomic_load(&engine->tree);
 
     return !is_full(engine, tree->memtables[0]) || can_rotate(engine) ||
-           engine->background.code != NX_OK; /* then a commit fails rather than waits */
+           engine->background.code != NX_OK ||
+           engine->compaction_is_stuck; /* then a commit fails */
 }
 
-/* NX_EBUSY when there is no room. */
-static enum nx_code make_room(struct nx_engine *engine, struct nx_err *err)
+/* NX_EBUSY when there is no room. While a full disk keeps memtables from becoming tables, what
+ * gives space back goes into the active one: it grows no more than the log can. */
+static enum nx_code make_room(struct nx_engine *engine, bool reclaims, struct nx_err *err)
     NX_REQUIRES(engine->commit_mu)
 {
-    bool can;
+    bool can, is_full_disk;
 
     if (!is_full(engine, engine->active))
         return NX_OK;
     nx_mutex_lock(&engine->state_mu);
     can = can_rotate(engine);
+    is_full_disk = engine->background.code == NX_ENOSPC || engine->compaction_is_stuck;
     nx_mutex_unlock(&engine->state_mu);
+    if (!can && is_full_disk)
+        return reclaims ? NX_OK
+                        : nx_fail(err, NX_ENOSPC, "the disk of '%s' has no room to merge tables",
+                                  engine->dir);
     if (!can)
         return nx_fail(err, NX_EBUSY, "the memtables are full");
     return engine_rotate(engine, wal_end(engine->wal), err);
@@ -153,7 +161,8 @@ static enum nx_code reserve_parts(struct nx_engine *engine, struct nx_err *err)
     return NX_OK;
 }
 
-/* How many requests from `first` on make one frame; their bytes are in engine->parts. */
+/* How many requests from `first` on make one frame; their bytes are in engine->parts. All of them
+ * reclaim space, or none: a full disk has room for some. */
 static size_t gather(struct nx_engine *engine, struct commit_request *first, uint64_t *changes)
     NX_REQUIRES(engine->commit_mu)
 {
@@ -161,7 +170,8 @@ static size_t gather(struct nx_engine *engine, struct commit_request *first, uin
 
     *changes = 0;
     for (struct commit_request *r = first; r && count < engine->parts_cap; r = r->next) {
-        if (count && bytes + r->batch->bytes.len > GROUP_BYTES)
+        if (r->batch->reclaims != first->batch->reclaims ||
+            (count && bytes + r->batch->bytes.len > GROUP_BYTES))
             break;
         engine->parts[count++] = nx_buf_slice(&r->batch->bytes);
         bytes += r->batch->bytes.len;
@@ -195,15 +205,36 @@ static enum nx_code apply(struct nx_engine *engine, struct commit_request *first
     return NX_OK;
 }
 
+bool engine_disk_is_full(struct nx_engine *engine)
+{
+    return reserve_is_short(engine->reserve) &&
+           !reserve_restore(engine->reserve, engine->options.wal_segment_bytes / 8);
+}
+
+/* May it be written at all? */
+static enum nx_code admit(struct nx_engine *engine, const struct nx_batch *batch,
+                          struct nx_err *err)
+{
+    enum nx_code rc = engine_background(engine, err);
+
+    if (rc == NX_ENOSPC && batch->reclaims)
+        return NX_OK;
+    if (rc == NX_OK && !batch->reclaims && engine_disk_is_full(engine))
+        rc = nx_fail(err, NX_ENOSPC, "the disk of '%s' is full: only removals have room",
+                     engine->dir);
+    return rc;
+}
+
 static enum nx_code write_group(struct nx_engine *engine, struct commit_request *first,
                                 size_t *count, struct nx_err *err) NX_REQUIRES(engine->commit_mu)
 {
-    enum nx_code rc = engine_background(engine, err);
+    bool reclaims = first->batch->reclaims;
+    enum nx_code rc = admit(engine, first->batch, err);
     uint64_t changes;
 
     *count = 1;
     if (rc == NX_OK)
-        rc = make_room(engine, err);
+        rc = make_room(engine, reclaims, err);
     if (rc == NX_OK)
         rc = reserve_parts(engine, err);
     if (rc != NX_OK)
@@ -213,9 +244,13 @@ static enum nx_code write_group(struct nx_engine *engine, struct commit_request 
         return nx_fail(err, NX_ETOOBIG, "%llu changes at once", (unsigned long long)changes);
     if (changes)
         rc = wal_append(engine->wal, engine->sequence + 1, (uint32_t)changes, engine->parts, *count,
-                        err);
+                        reclaims ? RESERVE_LOG : RESERVE_NOBODY, err);
     if (rc == NX_OK)
         rc = apply(engine, first, *count, err);
+    if (rc == NX_OK && reclaims && reserve_is_short(engine->reserve)) {
+        atomic_store(&engine->is_reclaiming, true);
+        atomic_store(&engine->has_reclaimed, true);
+    }
     return rc;
 }
 
@@ -362,18 +397,43 @@ void engine_wake_room(struct nx_engine *engine)
     }
 }
 
+/* After waiting for what may make room: the memtables; for a removal on a full disk, the log. */
+static bool may_retry(struct nx_engine *engine, const struct nx_batch *batch, enum nx_code rc,
+                      unsigned *flushes)
+{
+    if (rc == NX_EBUSY) {
+        wait_for_room(engine);
+        return true;
+    }
+    if (rc != NX_ENOSPC || !batch->reclaims || (*flushes)++ == FLUSHES_MAX)
+        return false;
+    engine_flush_all(engine, NULL);
+    /* What a compaction has written so far takes room too; it gives up and begins again. */
+    atomic_store(&engine->flush_wants_room, true);
+    nx_mutex_lock(&engine->compact_mu);
+    atomic_store(&engine->flush_wants_room, false);
+    nx_mutex_unlock(&engine->compact_mu);
+    return true;
+}
+
 enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batch, bool nowait,
                            uint64_t *position, struct nx_err *err)
 {
     uint64_t begin = latency_begin_sampled(engine->io);
+    struct nx_err why = NX_ERR_INIT; /* of the last try: one that had to wait is no failure */
+    unsigned flushes = 0;
     enum nx_code rc;
 
     if (engine->options.read_only)
         return nx_fail(err, NX_EROFS, "'%s' is open for reading only", engine->dir);
-    while ((rc = commit_once(engine, batch, position, err)) == NX_EBUSY && !nowait)
-        wait_for_room(engine);
-    if (rc != NX_OK)
+    do {
+        rc = commit_once(engine, batch, position, &why);
+    } while (!nowait && may_retry(engine, batch, rc, &flushes));
+    if (rc != NX_OK) {
+        if (err)
+            *err = why;
         return rc;
+    }
     latency_end(&engine->latency[NX_LATENCY_COMMIT], engine->io, begin);
     atomic_fetch_add_explicit(&engine->counters.commits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&engine->counters.commit_bytes, batch->bytes.len,

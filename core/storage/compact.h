@@ -63,6 +63,9 @@ void compaction_fini(struct compaction *job);
  * last one ended (the caller's, NX_LEVELS empty buffers at first). */
 bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fanout,
                   struct nx_buf *cursor, struct compaction *out);
+/* What brings deletions down to what they delete, one table at a time: space comes back. False when
+ * only the last level has any. */
+bool compact_pick_deletions(const struct levels *levels, struct compaction *out);
 /* One step of bringing all of [begin, end] (empty: infinite) to the bottom; false when it is there.
  */
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,

@@ -224,6 +224,42 @@ bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fa
     return make_job(levels, from, level->tables + i, 1, from + 1, table_bytes, out);
 }
 
+/* The level below that holds anything, or the last. */
+static unsigned next_level(const struct levels *levels, unsigned l)
+{
+    unsigned to = l + 1;
+
+    while (to < BOTTOM && levels->level[to].count == 0)
+        to++;
+    return to;
+}
+
+static uint64_t deletions(const struct table *table)
+{
+    const struct table_props *p = table_props(table);
+
+    return p->deletes + p->ranges;
+}
+
+bool compact_pick_deletions(const struct levels *levels, struct compaction *out)
+{
+    *out = (struct compaction){0};
+    for (unsigned l = 0; l < BOTTOM; l++) {
+        const struct level *level = &levels->level[l];
+        size_t most = 0;
+
+        for (size_t i = 1; i < level->count; i++)
+            if (deletions(level->tables[i]) > deletions(level->tables[most]))
+                most = i;
+        if (level->count == 0 || deletions(level->tables[most]) == 0)
+            continue;
+        if (l == 0)
+            return make_job(levels, 0, level->tables, level->count, next_level(levels, 0), 0, out);
+        return make_job(levels, l, level->tables + most, 1, next_level(levels, l), 0, out);
+    }
+    return false;
+}
+
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,
                         struct compaction *out)
 {
@@ -231,15 +267,12 @@ bool compact_pick_range(const struct levels *levels, struct nx_slice begin, stru
     for (unsigned l = 0; l < BOTTOM; l++) {
         const struct level *level = &levels->level[l];
         size_t first = 0, count = level->count;
-        unsigned to = l + 1;
 
         if (l > 0)
             first = overlap(level, begin, end, &count);
         if (count == 0)
             continue;
-        while (to < BOTTOM && levels->level[to].count == 0)
-            to++;
-        return make_job(levels, l, level->tables + first, count, to, 0, out);
+        return make_job(levels, l, level->tables + first, count, next_level(levels, l), 0, out);
     }
     return false;
 }

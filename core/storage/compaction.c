@@ -7,13 +7,14 @@
 #include "storage/mutation.h"
 #include "storage/view.h"
 
-enum { RETRY_MS = 1000 };
+enum { RETRY_MS = 250, RETRY_DOUBLINGS = 5 };
 
 static bool should_stop(void *arg)
 {
     struct nx_engine *engine = arg;
 
-    return atomic_load_explicit(&engine->is_closing, memory_order_relaxed);
+    return atomic_load_explicit(&engine->is_closing, memory_order_relaxed) ||
+           atomic_load_explicit(&engine->flush_wants_room, memory_order_relaxed);
 }
 
 static void remove_tables(struct nx_engine *engine, const struct compaction *job)
@@ -142,6 +143,18 @@ static enum nx_code drop_dead(struct nx_engine *engine, const struct levels *lev
     return rc;
 }
 
+/* What was removed from a full disk frees nothing before it meets its deletion. */
+static bool pick_deletions(struct nx_engine *engine, const struct levels *levels,
+                           struct compaction *out)
+{
+    if (!atomic_load(&engine->is_reclaiming))
+        return false;
+    if (compact_pick_deletions(levels, out))
+        return true;
+    atomic_store(&engine->is_reclaiming, atomic_load(&engine->has_reclaimed));
+    return false;
+}
+
 /* False when there is nothing to do. */
 static bool pick_work(struct nx_engine *engine, const struct levels *levels,
                       const struct compact_reclaim *reclaim, struct compaction *out)
@@ -149,10 +162,20 @@ static bool pick_work(struct nx_engine *engine, const struct levels *levels,
 {
     return compact_pick(levels, engine->options.table_bytes, engine->options.level_fanout,
                         engine->compact_cursor, out) ||
-           compact_pick_reclaim(levels, reclaim, out);
+           compact_pick_reclaim(levels, reclaim, out) || pick_deletions(engine, levels, out);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
+
+static bool is_stuck(struct nx_engine *engine)
+{
+    bool stuck;
+
+    nx_mutex_lock(&engine->state_mu);
+    stuck = engine->compaction_is_stuck;
+    nx_mutex_unlock(&engine->state_mu);
+    return stuck;
+}
 
 /* One step; *idle when the tree needs nothing. */
 static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx_err *err)
@@ -172,6 +195,8 @@ static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx
     read_view_acquire_long(engine, NULL, &view);
     *idle = rc != NX_OK || !pick_work(engine, view.levels, &reclaim, &job);
     if (!*idle) {
+        if (is_stuck(engine))
+            reserve_release(engine->reserve, RESERVE_COMPACTION, UINT64_MAX);
         rc = run_job(engine, view.levels, &job, err);
         compaction_fini(&job);
     }
@@ -182,13 +207,14 @@ static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx
 
 /* Wait until the tables have changed since `*seen`, or a while after a failure; false when it is
  * time to end. */
-static bool next_round(struct nx_engine *engine, bool idle, bool has_failed, uint64_t *seen)
+static bool next_round(struct nx_engine *engine, bool idle, unsigned failures, uint64_t *seen)
 {
     bool go_on;
 
     nx_mutex_lock(&engine->state_mu);
-    if (has_failed && !atomic_load(&engine->is_closing))
-        nx_cond_wait_ms(&engine->compact_wake, &engine->state_mu, RETRY_MS);
+    if (failures && !atomic_load(&engine->is_closing))
+        nx_cond_wait_ms(&engine->compact_wake, &engine->state_mu,
+                        RETRY_MS << (failures < RETRY_DOUBLINGS ? failures - 1 : RETRY_DOUBLINGS));
     while (idle && *seen == engine->table_changes && !atomic_load(&engine->is_closing))
         nx_cond_wait(&engine->compact_wake, &engine->state_mu);
     *seen = engine->table_changes;
@@ -198,20 +224,31 @@ static bool next_round(struct nx_engine *engine, bool idle, bool has_failed, uin
 }
 
 /* A full disk may get room again, so only damage stops commits for good. */
+static void report(struct nx_engine *engine, enum nx_code rc, const struct nx_err *err)
+{
+    if (rc == NX_ECORRUPT)
+        engine_set_background(engine, err, true);
+    nx_mutex_lock(&engine->state_mu);
+    engine->compaction_is_stuck = rc == NX_ENOSPC;
+    nx_mutex_unlock(&engine->state_mu);
+    engine_disk_is_full(engine); /* tables may be gone: fill the reserve again */
+    engine_wake_room(engine);
+}
+
 void engine_compact_thread(void *arg)
 {
     struct nx_engine *engine = arg;
-    enum nx_code rc = NX_OK;
+    unsigned failures = 0;
     uint64_t seen = 0;
     bool idle = false;
 
     engine->io->ops->thread_yields(engine->io);
-    while (next_round(engine, idle, rc != NX_OK, &seen)) {
+    while (next_round(engine, idle, failures, &seen)) {
         struct nx_err err = NX_ERR_INIT;
+        enum nx_code rc = compact_once(engine, &idle, &err);
 
-        rc = compact_once(engine, &idle, &err);
-        if (rc == NX_ECORRUPT)
-            engine_set_background(engine, &err, true);
+        failures = rc == NX_OK ? 0 : failures + 1;
+        report(engine, rc, &err);
     }
 }
 
@@ -266,6 +303,8 @@ enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin, 
     bool done = false;
 
     while (rc == NX_OK && !done)
-        rc = compact_range_once(engine, begin, end, &done, err);
+        do
+            rc = compact_range_once(engine, begin, end, &done, err);
+        while (rc == NX_ECANCELED && !atomic_load(&engine->is_closing)); /* it made way */
     return rc;
 }

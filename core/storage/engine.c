@@ -9,6 +9,14 @@
 #include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
+enum {
+    DISK_PIECES = 32,
+    PIECE_MIN_BYTES = 64 << 10,
+    /* After a crash nothing of the log can go before all of it has been flushed (I10); and a
+     * quarter of the reserve is not for flushes. */
+    RESERVED_MEMTABLES = (IMMUTABLE_MAX + 1) * 4 / 3
+};
+
 /* --- options ---------------------------------------------------------------------------------- */
 
 void nx_engine_options_init(struct nx_engine_options *options)
@@ -181,6 +189,43 @@ static void init(struct nx_engine *engine, const struct nx_engine_options *optio
     nx_cond_init(&engine->state_changed);
 }
 
+/* What is in memory must fit on the disk beside what is there already, several times over: in the
+ * log, in the reserve and in tables. So a small disk gets small pieces. */
+static enum nx_code fit_disk(struct nx_engine *engine, struct nx_err *err)
+{
+    struct nx_engine_options *o = &engine->options;
+    struct nx_space space;
+    uint64_t piece;
+    enum nx_code rc = engine->io->ops->space(engine->io, engine->dir, &space, err);
+
+    if (rc != NX_OK)
+        return rc;
+    piece = space.total_bytes / DISK_PIECES;
+    if (piece < PIECE_MIN_BYTES)
+        piece = PIECE_MIN_BYTES;
+    o->memtable_bytes = o->memtable_bytes < piece ? o->memtable_bytes : piece;
+    o->wal_segment_bytes = o->wal_segment_bytes < piece ? o->wal_segment_bytes : piece;
+    o->table_bytes = o->table_bytes < piece ? o->table_bytes : piece;
+    if (o->wal_ring_bytes > piece / 4)
+        o->wal_ring_bytes = piece / 4;
+    return reserve_open(engine->io, engine->dir,
+                        RESERVED_MEMTABLES * o->memtable_bytes + o->wal_segment_bytes / 8,
+                        &engine->reserve, err);
+}
+
+static void explain_full(struct nx_engine *engine, struct nx_err *err)
+{
+    struct nx_space space;
+    struct nx_err why;
+
+    if (!err || engine->io->ops->space(engine->io, engine->dir, &space, NULL) != NX_OK)
+        return;
+    why = *err;
+    nx_fail(err, NX_ENOSPC, "'%s' cannot be opened, its disk has %llu of %llu KiB free: %s",
+            engine->dir, (unsigned long long)(space.available_bytes >> 10),
+            (unsigned long long)(space.total_bytes >> 10), why.message);
+}
+
 static enum nx_code open_in(struct nx_engine *engine, const char *dir, struct nx_err *err)
 {
     enum nx_code rc;
@@ -190,8 +235,12 @@ static enum nx_code open_in(struct nx_engine *engine, const char *dir, struct nx
     if (!engine->dir || !engine->cache)
         return nx_fail_nomem(err);
     rc = lock_directory(engine, err);
+    if (rc == NX_OK && !engine->options.read_only)
+        rc = fit_disk(engine, err);
     if (rc == NX_OK)
         rc = engine_recover(engine, err);
+    if (rc == NX_ENOSPC)
+        explain_full(engine, err);
     if (rc == NX_OK && !engine->options.read_only)
         rc = start_threads(engine, err);
     return rc;
@@ -244,6 +293,7 @@ static void engine_free(struct nx_engine *engine)
     tree_unref(engine->tree);
     version_unref(engine->version);
     manifest_close(engine->manifest);
+    reserve_close(engine->reserve);
     cache_free(engine->cache);
     engine_free_named(engine);
     engine->io->ops->unlock(engine->io, engine->lock);
@@ -358,8 +408,9 @@ static void count_files(struct nx_engine *engine, struct nx_engine_stats *out)
     if (engine->options.read_only)
         return;
     out->wal_bytes = wal_bytes(engine->wal);
+    out->reserve_bytes = reserve_bytes(engine->reserve);
     nx_mutex_lock(&engine->manifest_mu);
-    out->disk_bytes += out->wal_bytes + manifest_bytes(engine->manifest);
+    out->disk_bytes += out->wal_bytes + out->reserve_bytes + manifest_bytes(engine->manifest);
     nx_mutex_unlock(&engine->manifest_mu);
 }
 

@@ -25,6 +25,7 @@
 #include "storage/manifest.h"
 #include "storage/pace.h"
 #include "storage/pins.h"
+#include "storage/reserve.h"
 #include "storage/tree.h"
 #include "storage/wal.h"
 
@@ -67,7 +68,8 @@ struct nx_engine {
     struct nx_engine_options options;
     struct nx_dirlock *lock;
     struct cache *cache;
-    struct wal *wal; /* NULL when read-only */
+    struct wal *wal;         /* NULL when read-only */
+    struct reserve *reserve; /* NULL when read-only */
     struct engine_counters counters;
     struct latency latency[NX_LATENCY_KINDS];
 
@@ -106,10 +108,14 @@ struct nx_engine {
     uint64_t table_changes;         /* guarded by state_mu; how often compaction got new work */
     uint64_t flush_failures;        /* guarded by state_mu */
     struct pace pace;               /* guarded by state_mu, but for its atomics */
+    bool compaction_is_stuck;       /* guarded by state_mu; the disk has no room for it */
     struct nx_err background;       /* guarded by state_mu; code NX_OK: none */
     bool background_is_final;       /* guarded by state_mu; only a reopen helps */
     struct waiter *room_waiters;    /* guarded by state_mu */
     _Atomic bool has_background_error;
+    _Atomic bool flush_wants_room; /* on a full disk: a compaction makes way */
+    _Atomic bool is_reclaiming;    /* likewise, until no table above the last level has any */
+    _Atomic bool has_reclaimed;    /* on a full disk: deletions wait to be merged */
     _Atomic bool is_closing;
 
     struct nx_mutex manifest_mu;
@@ -132,6 +138,8 @@ enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct n
     NX_REQUIRES(engine->commit_mu);
 /* Memtables or tables were added or have gone: how fast may commits come? */
 void engine_adjust_pace(struct nx_engine *engine) NX_REQUIRES(engine->state_mu);
+/* The disk counts as full (reserve.h) and still is. */
+bool engine_disk_is_full(struct nx_engine *engine);
 /* Everyone who waits for room looks again. */
 void engine_wake_room(struct nx_engine *engine);
 

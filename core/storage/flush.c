@@ -2,15 +2,15 @@
  * flush.c - writing full memtables to level 0.
  *
  * A failed flush loses nothing: the memtables stay readable and the log keeps their changes.
- * Commits then fail with its error, and the thread tries again every RETRY_MS until the disk has
- * recovered.
+ * Commits then fail with its error, and the thread tries again, ever less often, until the disk has
+ * recovered. On a full disk it has the reserve, which is as large as one memtable's log.
  */
 #include <stdlib.h>
 
 #include "storage/engine.h"
 #include "storage/mutation.h"
 
-enum { RETRY_MS = 250 };
+enum { RETRY_MS = 250, RETRY_DOUBLINGS = 5 };
 
 static uint64_t new_number(void *arg)
 {
@@ -96,6 +96,22 @@ static enum nx_code flush_oldest(struct nx_engine *engine, const struct tree *tr
     return rc;
 }
 
+/* With the reserve, and without a compaction beside it that would take
+ * the space. */
+static enum nx_code flush_in_reserve(struct nx_engine *engine, const struct tree *tree,
+                                     struct nx_err *err)
+{
+    enum nx_code rc;
+
+    atomic_store(&engine->flush_wants_room, true);
+    nx_mutex_lock(&engine->compact_mu);
+    atomic_store(&engine->flush_wants_room, false);
+    reserve_release(engine->reserve, RESERVE_FLUSH, UINT64_MAX);
+    rc = flush_oldest(engine, tree, err);
+    nx_mutex_unlock(&engine->compact_mu);
+    return rc;
+}
+
 static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
 {
     struct tree *tree = engine_tree(engine);
@@ -105,6 +121,8 @@ static enum nx_code flush_once(struct nx_engine *engine, struct nx_err *err)
         uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
 
         rc = flush_oldest(engine, tree, err); /* the first is still being written */
+        if (rc == NX_ENOSPC)
+            rc = flush_in_reserve(engine, tree, err);
         latency_end(&engine->latency[NX_LATENCY_FLUSH], engine->io, begin);
     }
     tree_unref(tree);
@@ -122,17 +140,20 @@ static void report(struct nx_engine *engine, enum nx_code rc, const struct nx_er
         engine->flush_failures++;
     nx_cond_signal(&engine->compact_wake);
     nx_mutex_unlock(&engine->state_mu);
+    if (rc == NX_OK)
+        engine_disk_is_full(engine); /* the log has become shorter: fill the reserve again */
     engine_wake_room(engine);
 }
 
-/* Wait for work, a while after a failure; false when it is time to end. */
-static bool next_flush(struct nx_engine *engine, bool has_failed)
+/* Wait for work, a while after failures in a row; false when it is time to end. */
+static bool next_flush(struct nx_engine *engine, unsigned failures)
 {
     bool go_on;
 
     nx_mutex_lock(&engine->state_mu);
-    if (has_failed && !atomic_load(&engine->is_closing))
-        nx_cond_wait_ms(&engine->flush_wake, &engine->state_mu, RETRY_MS);
+    if (failures && !atomic_load(&engine->is_closing))
+        nx_cond_wait_ms(&engine->flush_wake, &engine->state_mu,
+                        RETRY_MS << (failures < RETRY_DOUBLINGS ? failures - 1 : RETRY_DOUBLINGS));
     while (atomic_load(&engine->tree)->count == 1 && !atomic_load(&engine->is_closing))
         nx_cond_wait(&engine->flush_wake, &engine->state_mu);
     go_on = !atomic_load(&engine->is_closing);
@@ -143,12 +164,13 @@ static bool next_flush(struct nx_engine *engine, bool has_failed)
 void engine_flush_thread(void *arg)
 {
     struct nx_engine *engine = arg;
-    enum nx_code rc = NX_OK;
+    unsigned failures = 0;
 
-    while (next_flush(engine, rc != NX_OK)) {
+    while (next_flush(engine, failures)) {
         struct nx_err err = NX_ERR_INIT;
+        enum nx_code rc = flush_once(engine, &err);
 
-        rc = flush_once(engine, &err);
+        failures = rc == NX_OK ? 0 : failures + 1;
         report(engine, rc, &err);
     }
 }

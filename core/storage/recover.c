@@ -263,7 +263,8 @@ static enum nx_code start_log(struct nx_engine *engine, const struct manifest_st
                               const struct wal_tail *tail, struct nx_err *err)
 {
     const struct wal_options options = {.segment_bytes = engine->options.wal_segment_bytes,
-                                        .ring_bytes = engine->options.wal_ring_bytes};
+                                        .ring_bytes = engine->options.wal_ring_bytes,
+                                        .reserve = engine->reserve};
     uint64_t number;
     struct manifest_edit edit = {0};
     enum nx_code rc =

@@ -243,6 +243,29 @@ static void complete(struct waiter *waiters, const struct nx_err *error)
     }
 }
 
+/* A deletion in memory frees nothing: it has to meet what it deletes, in a compaction. */
+static void reclaim(struct nx_engine *engine)
+{
+    if (!atomic_exchange(&engine->has_reclaimed, false))
+        return;
+    nx_mutex_lock(&engine->commit_mu);
+    wal_leave_used(engine->wal, NULL); /* else the log keeps what it has */
+    engine_rotate(engine, wal_end(engine->wal), NULL);
+    nx_mutex_unlock(&engine->commit_mu);
+}
+
+/* A disk that was full and is not any more: what failed for want of room is tried again now. */
+static void watch_disk(struct nx_engine *engine)
+{
+    reclaim(engine);
+    if (!reserve_is_short(engine->reserve) || engine_disk_is_full(engine))
+        return;
+    nx_mutex_lock(&engine->state_mu);
+    nx_cond_signal(&engine->flush_wake);
+    nx_cond_signal(&engine->compact_wake);
+    nx_mutex_unlock(&engine->state_mu);
+}
+
 void engine_sync_thread(void *arg)
 {
     struct nx_engine *engine = arg;
@@ -255,5 +278,6 @@ void engine_sync_thread(void *arg)
         wal_prepare(engine->wal);
         rc = await(engine, wal_end(engine->wal), &err);
         complete(waiters, rc == NX_OK ? NULL : &err);
+        watch_disk(engine);
     }
 }

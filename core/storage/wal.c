@@ -18,6 +18,7 @@
 
 #include "base/lock.h"
 #include "storage/mutation.h"
+#include "storage/reserve.h"
 #include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
@@ -39,7 +40,8 @@ struct wal {
     char *dir;        /* owned */
     uint8_t uuid[16];
     uint64_t segment_bytes;
-    struct wal_ring *ring; /* owned; NULL: frames are written at once */
+    struct wal_ring *ring;   /* owned; NULL: frames are written at once */
+    struct reserve *reserve; /* outlives us */
 
     /* the appending thread's */
     struct segment *current;
@@ -116,9 +118,23 @@ static uint64_t allocation_for(const struct wal *wal, const struct segment *segm
     return size < segment->capacity ? size : segment->capacity;
 }
 
+/* Reserve the blocks of a segment up to `size`, `more` of them new. */
+static enum nx_code allocate(struct wal *wal, struct nx_file *file, uint64_t size, uint64_t more,
+                             enum reserve_user user, struct nx_err *err)
+{
+    enum nx_code rc = file->ops->allocate(file, size, err);
+
+    if (rc == NX_ENOSPC && reserve_release(wal->reserve, user, more))
+        rc = file->ops->allocate(file, size, err);
+    if (rc == NX_ENOSPC)
+        reserve_note_full(wal->reserve);
+    return rc;
+}
+
 /* The name is durable, and the space of the first step reserved, before the first byte is
  * written. */
-static enum nx_code create_file(struct wal *wal, struct segment *segment, struct nx_err *err)
+static enum nx_code create_file(struct wal *wal, struct segment *segment, enum reserve_user user,
+                                struct nx_err *err)
 {
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     char name[WAL_NAME_BYTES];
@@ -133,7 +149,7 @@ static enum nx_code create_file(struct wal *wal, struct segment *segment, struct
     if (rc != NX_OK)
         return rc;
     segment->allocated = allocation_for(wal, segment, WAL_HEADER_BYTES);
-    rc = segment->file->ops->allocate(segment->file, segment->allocated, err);
+    rc = allocate(wal, segment->file, segment->allocated, segment->allocated, user, err);
     if (rc == NX_OK && !engine_mutated(SKIP_SEGMENT_DIR_SYNC))
         rc = wal->io->ops->sync_dir(wal->io, wal->dir, err);
     if (rc != NX_OK)
@@ -141,8 +157,8 @@ static enum nx_code create_file(struct wal *wal, struct segment *segment, struct
     return rc;
 }
 
-static enum nx_code segment_create(struct wal *wal, uint64_t capacity, struct segment **out,
-                                   struct nx_err *err)
+static enum nx_code segment_create(struct wal *wal, uint64_t capacity, enum reserve_user user,
+                                   struct segment **out, struct nx_err *err)
 {
     struct segment *segment = calloc(1, sizeof *segment);
     enum nx_code rc;
@@ -155,7 +171,7 @@ static enum nx_code segment_create(struct wal *wal, uint64_t capacity, struct se
     nx_mutex_lock(&wal->mu);
     segment->info.number = ++wal->last_number;
     nx_mutex_unlock(&wal->mu);
-    rc = create_file(wal, segment, err);
+    rc = create_file(wal, segment, user, err);
     if (rc != NX_OK) {
         segment_free(segment);
         return rc;
@@ -287,7 +303,8 @@ static void aim_ring(struct wal *wal)
                  wal_end(wal));
 }
 
-static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err *err)
+static enum nx_code switch_segment(struct wal *wal, uint64_t need, enum reserve_user user,
+                                   struct nx_err *err)
 {
     uint64_t capacity = WAL_HEADER_BYTES + need;
     struct segment *segment;
@@ -297,7 +314,7 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
         capacity = wal->segment_bytes;
     segment = take_spare(wal, capacity);
     if (!segment)
-        rc = segment_create(wal, capacity, &segment, err);
+        rc = segment_create(wal, capacity, user, &segment, err);
     if (rc != NX_OK)
         return rc;
     write_out(wal, wal_end(wal), NULL); /* or the old one is lost, and the ring keeps it */
@@ -317,6 +334,7 @@ static enum nx_code switch_segment(struct wal *wal, uint64_t need, struct nx_err
     /* Release: a sync that reads this end finds the segment in the list. */
     atomic_store_explicit(&wal->end, segment->info.base + wal->offset, memory_order_release);
     aim_ring(wal);
+    reserve_follow(wal->reserve, wal_bytes(wal));
     return NX_OK;
 }
 
@@ -324,7 +342,8 @@ enum nx_code wal_leave_used(struct wal *wal, struct nx_err *err)
 {
     bool is_used = wal->offset > WAL_HEADER_BYTES + wal->segment_bytes / STEPS;
 
-    return is_used || atomic_load(&wal->must_switch) ? switch_segment(wal, 0, err) : NX_OK;
+    return is_used || atomic_load(&wal->must_switch) ? switch_segment(wal, 0, RESERVE_FLUSH, err)
+                                                     : NX_OK;
 }
 
 bool wal_asks_to_prepare(struct wal *wal)
@@ -347,7 +366,7 @@ void wal_prepare(struct wal *wal)
     nx_mutex_unlock(&wal->mu);
     if (!is_due)
         return;
-    segment_create(wal, wal->segment_bytes, &segment, NULL);
+    segment_create(wal, wal->segment_bytes, RESERVE_NOBODY, &segment, NULL);
     nx_mutex_lock(&wal->mu);
     wal->spare = segment;
     wal->is_preparing = false;
@@ -369,7 +388,8 @@ static enum nx_code fill_buffer(struct wal *wal, const struct nx_slice *parts, s
 }
 
 /* Reserve what the next frame needs, and some more. */
-static enum nx_code reserve(struct wal *wal, uint64_t need, struct nx_err *err)
+static enum nx_code reserve(struct wal *wal, uint64_t need, enum reserve_user user,
+                            struct nx_err *err)
 {
     struct segment *segment = wal->current;
     uint64_t end = wal->offset + need, size = allocation_for(wal, segment, end);
@@ -377,12 +397,13 @@ static enum nx_code reserve(struct wal *wal, uint64_t need, struct nx_err *err)
 
     if (end <= segment->allocated)
         return NX_OK;
-    rc = segment->file->ops->allocate(segment->file, size, err);
+    rc = allocate(wal, segment->file, size, size - segment->allocated, user, err);
     if (rc != NX_OK)
         return rc;
     nx_mutex_lock(&wal->mu);
     segment->allocated = size;
     nx_mutex_unlock(&wal->mu);
+    reserve_follow(wal->reserve, wal_bytes(wal));
     return NX_OK;
 }
 
@@ -421,24 +442,24 @@ static bool is_usable(struct wal *wal, uint64_t need)
 }
 
 static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx_slice *parts,
-                           size_t part_count, struct nx_err *err)
+                           size_t part_count, enum reserve_user user, struct nx_err *err)
 {
     uint64_t need = frame_bytes(frame->length);
     enum nx_code rc = fill_buffer(wal, parts, part_count, frame->length, err);
 
     if (rc == NX_OK && !is_usable(wal, need))
-        rc = switch_segment(wal, need, err);
+        rc = switch_segment(wal, need, user, err);
     else if (rc == NX_OK && ring_is_thawed(wal->ring))
         aim_ring(wal);
+    if (rc == NX_OK)
+        rc = reserve(wal, need, user, err);
     if (rc != NX_OK)
         return rc;
     frame->file = (uint32_t)wal->current->info.number;
     frame->durable = wal_durable(wal);
     frame->previous = wal->hash;
     frame_seal(wal->buffer.data, frame, wal->seed);
-    rc = reserve(wal, need, err);
-    if (rc == NX_OK)
-        rc = write_frame(wal, (size_t)need, err);
+    rc = write_frame(wal, (size_t)need, err);
     if (rc != NX_OK) {
         atomic_store(&wal->must_switch, true); /* what is there now is anybody's guess */
         return rc;
@@ -451,7 +472,8 @@ static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx
 }
 
 enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
-                        const struct nx_slice *parts, size_t part_count, struct nx_err *err)
+                        const struct nx_slice *parts, size_t part_count, enum reserve_user user,
+                        struct nx_err *err)
 {
     struct frame frame = {.sequence = sequence, .count = count};
     uint64_t length = 0;
@@ -463,7 +485,7 @@ enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
         return nx_fail(err, NX_ETOOBIG, "%llu bytes of changes at once, the limit is %u",
                        (unsigned long long)length, FRAME_PAYLOAD_MAX);
     frame.length = (uint32_t)length;
-    rc = append(wal, &frame, parts, part_count, err);
+    rc = append(wal, &frame, parts, part_count, user, err);
     if (rc == NX_OK)
         wal->sequence = sequence + count - 1;
     if (wal->buffer.cap > BUFFER_KEPT_BYTES)
@@ -721,14 +743,16 @@ enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
     nx_mutex_init(&wal->mu, NX_RANK_LEAF);
     wal->io = io;
     wal->segment_bytes = options->segment_bytes;
+    wal->reserve = options->reserve;
     memcpy(wal->uuid, uuid, sizeof wal->uuid);
     wal->dir = strdup(dir);
     rc = wal->dir ? init(wal, tail, err) : nx_fail_nomem(err);
     if (rc == NX_OK)
         rc = rescue(wal, tail, err); /* before the ring is used again */
     if (rc == NX_OK) {
+        reserve_follow(wal->reserve, wal_bytes(wal));
         wal->ring = ring_open(io, dir, options->ring_bytes);
-        rc = switch_segment(wal, 0, err);
+        rc = switch_segment(wal, 0, RESERVE_FLUSH, err);
     }
     if (rc != NX_OK) {
         wal_abandon(wal);
@@ -757,7 +781,7 @@ void wal_abandon(struct wal *wal)
 static enum nx_code append_close(struct wal *wal, struct nx_err *err)
 {
     struct frame frame = {.flags = FRAME_CLOSE, .sequence = wal->sequence};
-    enum nx_code rc = append(wal, &frame, NULL, 0, err);
+    enum nx_code rc = append(wal, &frame, NULL, 0, RESERVE_FLUSH, err);
 
     return rc == NX_OK ? wal_sync(wal, err) : rc;
 }

@@ -26,6 +26,7 @@
 #include <nexadb/io.h>
 
 #include "storage/frame.h"
+#include "storage/reserve.h"
 
 struct wal;
 
@@ -82,7 +83,8 @@ enum nx_code wal_replay(struct nx_io *io, const char *dir, const uint8_t uuid[16
 
 struct wal_options {
     uint64_t segment_bytes;
-    uint64_t ring_bytes; /* 0: every frame is written at once */
+    uint64_t ring_bytes;     /* 0: every frame is written at once */
+    struct reserve *reserve; /* outlives the log; NULL: none */
 };
 
 /* Start a new segment behind `tail`, once what only the ring held is in the log too. Unless that
@@ -91,9 +93,11 @@ struct wal_options {
 enum nx_code wal_open(struct nx_io *io, const char *dir, const uint8_t uuid[16],
                       const struct wal_options *options, const struct wal_tail *tail,
                       struct wal **out, struct nx_err *err);
-/* One frame of `parts`. When this returns, a kill of the program does not lose it. */
+/* One frame of `parts`. When this returns, a kill of the program does not lose it. On a full disk
+ * its space may come from what `user` may have of the reserve. */
 enum nx_code wal_append(struct wal *wal, uint64_t sequence, uint32_t count,
-                        const struct nx_slice *parts, size_t part_count, struct nx_err *err);
+                        const struct nx_slice *parts, size_t part_count, enum reserve_user user,
+                        struct nx_err *err);
 /* Go on in a new segment if writing or syncing the current one failed, or if it holds more than a
  * little: once its changes are in tables it can be removed. */
 enum nx_code wal_leave_used(struct wal *wal, struct nx_err *err);

@@ -272,6 +272,7 @@ static enum nx_code remove_name(struct nx_db *db, nx_ino parent, struct nx_slice
     rc = place_find(db, parent, name, &place, err);
     if (rc == NX_ENAME && place.is_document)
         rc = place_absent(&place, err);
+    nx_batch_mark_reclaiming(tx->batch);
     if (rc == NX_OK) {
         tx_lock(tx, place_stripes(&place));
         rc = remove_locked(tx, &place, directory, removed, err);
@@ -435,6 +436,8 @@ enum nx_code nx_db_set_attr(struct nx_db *db, nx_ino ino, unsigned mask,
             rc = tx_begin(db, change, false, &tx, err);
         if (rc != NX_OK)
             return rc;
+        if (mask & NX_SET_SIZE)
+            nx_batch_mark_reclaiming(tx->batch);
         tx_lock(tx, lock_of(ino, &node));
         rc = set_locked(tx, ino, mask, values, out, &moved, err);
         if (moved)

@@ -34,6 +34,7 @@ static enum nx_code reserve(struct numbers *numbers, uint64_t end, struct nx_err
     if (rc != NX_OK)
         return nx_fail_nomem(err);
     put_u64le(value, end);
+    nx_batch_mark_reclaiming(batch); /* eight bytes; deleting takes numbers too */
     rc = nx_batch_put(batch, META_NEXT, nx_slice(value, sizeof value));
     rc = rc == NX_OK ? nx_engine_commit(numbers->engine, batch, NX_BUFFERED, err)
                      : nx_fail_nomem(err);

@@ -86,6 +86,7 @@ enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *ch
     rc = tx_begin(db, change, true, &tx, err);
     if (rc != NX_OK)
         return rc;
+    nx_batch_mark_reclaiming(tx->batch);
     rc = store_directory(db, NULL, ino, &buf, &node, err);
     if (rc == NX_OK)
         rc = store_counters(db, NULL, ino, &counters, err);
@@ -154,6 +155,7 @@ static enum nx_code empty_documents(struct nx_db *db, struct nx_iter *iter, stru
         enum nx_code committed;
 
         nx_batch_clear(batch);
+        nx_batch_mark_reclaiming(batch);
         rc = add_step(batch, iter, dir, err);
         if (rc != NX_OK && rc != NX_DONE)
             return rc;
@@ -207,6 +209,7 @@ static enum nx_code remove_entry(struct nx_db *db, nx_ino dir, struct nx_slice n
 
     if (rc != NX_OK)
         return rc;
+    nx_batch_mark_reclaiming(tx->batch);
     tx_lock(tx, stripe_of(entry->ino));
     rc = store_node(db, NULL, entry->ino, &buf, &node, err);
     if (rc == NX_OK && !node_is_directory(&node))
@@ -269,6 +272,7 @@ static enum nx_code empty_one(struct nx_db *db, nx_ino dir, struct nx_err *err)
     rc = tx_begin(db, NULL, false, &tx, err);
     if (rc != NX_OK)
         return rc;
+    nx_batch_mark_reclaiming(tx->batch);
     tx_lock(tx, stripe_of(dir));
     tx_delete_all(tx, KEY_BODY, dir);
     tx_delete(tx, KEY_NODE, dir);
@@ -407,6 +411,7 @@ enum nx_code trash_orphan(struct nx_db *db, uint64_t ino, struct nx_err *err)
 
     if (rc != NX_OK)
         return rc;
+    nx_batch_mark_reclaiming(tx->batch);
     tx_lock(tx, stripe_of(ino));
     rc = store_node(db, NULL, ino, &buf, &node, err);
     if (rc == NX_OK && !node_is_directory(&node) && node.kind != NX_KIND_DOCUMENT &&

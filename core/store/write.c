@@ -413,6 +413,14 @@ static enum nx_code apply(struct nx_write *write, struct tx *tx, struct nx_write
     return rc;
 }
 
+static bool only_deletes(const struct nx_write *write)
+{
+    for (size_t i = 0; i < write->count; i++)
+        if (!write->items[i].is_delete)
+            return false;
+    return true;
+}
+
 enum nx_code nx_write_commit(struct nx_write *write, const struct nx_change *change,
                              struct nx_write_result *result, struct nx_err *err)
 {
@@ -427,6 +435,8 @@ enum nx_code nx_write_commit(struct nx_write *write, const struct nx_change *cha
         rc = tx_begin(write->db, change, false, &tx, err);
     if (rc != NX_OK)
         return rc;
+    if (only_deletes(write))
+        nx_batch_mark_reclaiming(tx->batch);
     tx_lock(tx, stripes_of(write));
     rc = apply(write, tx, result, err);
     return tx_finish(tx, rc, err);

@@ -55,7 +55,8 @@ struct nx_engine_options {
     enum nx_compression compression;
 };
 
-/* Sane defaults: 64 MiB memtable and cache, 64 MiB segments, 16 KiB blocks, 32 MiB tables, 10 bits,
+/* Memtable, segment and table are at most a 32nd of a small disk.
+ * Sane defaults: 64 MiB memtable and cache, 64 MiB segments, 16 KiB blocks, 32 MiB tables, 10 bits,
  * fanout 10, 1,000 ms, lz4, create. */
 NX_API void nx_engine_options_init(struct nx_engine_options *options);
 
@@ -82,6 +83,9 @@ NX_API enum nx_code nx_batch_delete(struct nx_batch *batch, struct nx_slice key)
 /* Every key in [begin, end). */
 NX_API enum nx_code nx_batch_delete_range(struct nx_batch *batch, struct nx_slice begin,
                                           struct nx_slice end);
+/* Applied, it needs less space than before: on a full disk it may use the space that is set aside
+ * for such batches. Until the next clear. */
+NX_API void nx_batch_mark_reclaiming(struct nx_batch *batch);
 NX_API size_t nx_batch_count(const struct nx_batch *batch);
 NX_API size_t nx_batch_bytes(const struct nx_batch *batch);
 
@@ -225,7 +229,8 @@ struct nx_engine_stats {
     uint64_t level_tables[NX_LEVELS];
     uint64_t level_bytes[NX_LEVELS];
     uint64_t wal_bytes;  /* live segments */
-    uint64_t disk_bytes; /* tables, log and manifest */
+    uint64_t reserve_bytes; /* set aside for a full disk */
+    uint64_t disk_bytes; /* tables, log, reserve and manifest */
     uint64_t commits, commit_bytes, syncs, flushes, compactions;
     uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
     uint64_t stall_ns; /* time commits waited for room */

@@ -230,34 +230,130 @@ static void every_call_of_an_open_may_fail(void **state)
     }
 }
 
+/* Of bytes that do not compress, so that a disk fills as fast as a flush can empty it. */
+static void numbered(int i, char key[16], char value[900])
+{
+    uint64_t x = (uint64_t)i * 0x9e3779b97f4a7c15u + 1;
+
+    snprintf(key, 16, "k%05d", i);
+    for (int at = 0; at < 899; at++) {
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        value[at] = (char)(33 + (x >> 33) % 94);
+    }
+    value[899] = '\0';
+}
+
+/* How many keys there was room for. */
+static int fill_disk(struct engine_fixture *f, int from)
+{
+    struct nx_err err = NX_ERR_INIT;
+    char key[16], value[900];
+    int i = from;
+
+    for (; i < from + 2000; i++) {
+        numbered(i, key, value);
+        if (engine_put_code(f, key, value, NX_BUFFERED, &err) != NX_OK)
+            break;
+        assert_int_equal(err.code, NX_OK); /* one that had to wait is no failure */
+    }
+    assert_int_equal(err.code, NX_ENOSPC);
+    return i - from;
+}
+
+static enum nx_code remove_code(struct engine_fixture *f, int i, struct nx_err *err)
+{
+    char key[16], value[900];
+
+    numbered(i, key, value);
+    nx_batch_clear(f->batch);
+    nx_batch_mark_reclaiming(f->batch);
+    assert_int_equal(nx_batch_delete(f->batch, nx_slice_str(key)), NX_OK);
+    return nx_engine_commit(f->engine, f->batch, NX_SYNC, err);
+}
+
 static void a_full_disk_leaves_a_readable_engine_that_resumes(void **state)
 {
     struct engine_fixture *f = *state;
-    struct nx_err err = NX_ERR_INIT;
     char key[16], value[900];
-    int written = 0;
+    int written;
 
     engine_open(f);
-    io_sim_set_space(f->sim, 200 << 10);
-    for (; written < 2000; written++) {
-        name_of(written % PUTS, key, value);
-        snprintf(key, sizeof key, "k%05d", written);
-        if (engine_put_code(f, key, value, NX_BUFFERED, &err) != NX_OK)
-            break;
-    }
-    assert_int_equal(err.code, NX_ENOSPC);
+    io_sim_set_space(f->sim, 400 << 10);
+    written = fill_disk(f, 0);
     assert_true(written > 20);
     for (int i = 0; i < written; i++) {
-        name_of(i % PUTS, key, value);
-        snprintf(key, sizeof key, "k%05d", i);
+        numbered(i, key, value);
         assert_value(f, NULL, key, value);
     }
     io_sim_set_space(f->sim, 0);
     check_resumes(f, 0);
     engine_reopen(f);
     assert_value(f, NULL, "again", "works");
-    name_of(0, key, value);
+    numbered(0, key, value);
     assert_value(f, NULL, "k00000", value);
+}
+
+static void everything_can_be_removed_from_a_full_disk(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    int written, again = 0;
+
+    f->options.sync_interval_ms = 20; /* whose thread sees to it that space comes back */
+    engine_open(f);
+    io_sim_set_space(f->sim, 1 << 20);
+    written = fill_disk(f, 0);
+    assert_true(written > 300);
+    for (int i = 0; i < written; i++)
+        if (remove_code(f, i, &err) != NX_OK)
+            fail_msg("%d of %d: %s", i, written, err.message);
+    check_resumes(f, 0);
+    assert_keys(f, NULL, "again ");
+    for (int tries = 0; tries < 100 && again < 20; tries++) {
+        again += fill_disk(f, 10000 + again);
+        nx_engine_flush(f->engine, NULL); /* waits for the next attempt */
+    }
+    assert_true(again >= 20);
+}
+
+static void a_full_disk_can_be_opened_and_emptied(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    char key[16], value[900];
+    int written;
+
+    engine_open(f);
+    io_sim_set_space(f->sim, 1 << 20);
+    written = fill_disk(f, 0);
+    engine_kill(f);
+    if (engine_open_code(f, &err) != NX_OK)
+        fail_msg("open: %s", err.message);
+    for (int i = 1; i < written; i++)
+        if (remove_code(f, i, &err) != NX_OK)
+            fail_msg("%d of %d: %s", i, written, err.message);
+    numbered(0, key, value);
+    assert_keys(f, NULL, "k00000 ");
+    assert_value(f, NULL, key, value);
+}
+
+static void a_small_disk_gets_small_pieces(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_engine_stats stats;
+
+    nx_engine_options_init(&f->options);
+    f->options.io = f->io;
+    io_sim_set_space(f->sim, 16 << 20);
+    engine_open(f);
+    engine_put(f, "a", "b");
+    nx_engine_get_stats(f->engine, &stats);
+    assert_in_range(stats.disk_bytes, 1, 1 << 20);
+    engine_close(f);
+    io_sim_set_space(f->sim, 4 << 10);
+    assert_int_equal(engine_open_code(f, &err), NX_ENOSPC);
+    assert_non_null(strstr(err.message, "cannot be opened, its disk has 0 of 4 KiB free"));
 }
 
 int main(void)
@@ -270,6 +366,9 @@ int main(void)
         cmocka_unit_test(no_read_error_looks_like_an_answer),
         cmocka_unit_test(every_call_of_an_open_may_fail),
         ON_SIM(a_full_disk_leaves_a_readable_engine_that_resumes),
+        ON_SIM(everything_can_be_removed_from_a_full_disk),
+        ON_SIM(a_full_disk_can_be_opened_and_emptied),
+        ON_SIM(a_small_disk_gets_small_pieces),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

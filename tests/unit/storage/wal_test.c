@@ -67,7 +67,7 @@ static void start(struct fixture *f)
 static enum nx_code append_code(struct fixture *f, const char *text)
 {
     struct nx_slice part = nx_slice_str(text);
-    enum nx_code rc = wal_append(f->wal, f->sequence + 1, 1, &part, 1, NULL);
+    enum nx_code rc = wal_append(f->wal, f->sequence + 1, 1, &part, 1, RESERVE_NOBODY, NULL);
 
     f->sequence += rc == NX_OK;
     return rc;
