@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,9 +60,40 @@ static bool acts(struct active_rule *active, enum io_fault_op op, const char *pa
     return active->seen >= first && active->seen - first < times;
 }
 
-/* Does a rule act on this call? */
-static bool strike(struct io_fault *fault, enum io_fault_op op, const char *path,
-                   enum io_fault_action *action)
+enum { SITES_MAX = 1024 };
+
+/* Of the whole program: a test makes many fault layers, and asks at its end. */
+static struct {
+    _Atomic(void *) address[SITES_MAX];
+    atomic_size_t count;
+} sites;
+
+static void note_site(void *address)
+{
+    size_t count = atomic_load(&sites.count);
+
+    for (size_t i = 0; i < count && i < SITES_MAX; i++)
+        if (atomic_load(&sites.address[i]) == address)
+            return;
+    count = atomic_fetch_add(&sites.count, 1); /* two threads may enter one twice: no harm */
+    if (count < SITES_MAX)
+        atomic_store(&sites.address[count], address);
+}
+
+size_t io_fault_sites(void **out, size_t size)
+{
+    size_t count = atomic_load(&sites.count);
+
+    count = count < SITES_MAX ? count : SITES_MAX;
+    for (size_t i = 0; i < count && i < size; i++)
+        out[i] = atomic_load(&sites.address[i]);
+    return count;
+}
+
+/* Does a rule act on this call? Always inlined: the return address is then the caller's of the
+ * file layer. */
+static inline __attribute__((always_inline)) bool
+strike(struct io_fault *fault, enum io_fault_op op, const char *path, enum io_fault_action *action)
 {
     bool hit = false;
 
@@ -74,6 +106,8 @@ static bool strike(struct io_fault *fault, enum io_fault_op op, const char *path
         }
     fault->hits += hit;
     nx_mutex_unlock(&fault->mu);
+    if (hit)
+        note_site(__builtin_return_address(0));
     return hit;
 }
 
@@ -85,10 +119,11 @@ static enum nx_code fail(enum io_fault_action action, const char *what, const ch
 }
 
 /* For operations that can only fail as a whole. */
-static bool fails(struct nx_io *io, enum io_fault_op op, const char *what, const char *path,
-                  enum nx_code *rc, struct nx_err *err)
+static inline __attribute__((always_inline)) bool fails(struct nx_io *io, enum io_fault_op op,
+                                                        const char *what, const char *path,
+                                                        enum nx_code *rc, struct nx_err *err)
 {
-    enum io_fault_action action;
+    enum io_fault_action action = IO_FAULT_EIO;
 
     if (!strike(self_of(io), op, path, &action))
         return false;

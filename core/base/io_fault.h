@@ -68,6 +68,9 @@ void io_fault_clear(struct io_fault *fault); /* rules, not counters */
 uint64_t io_fault_calls(struct io_fault *fault, unsigned ops);
 /* Calls that a rule acted on. */
 uint64_t io_fault_hits(struct io_fault *fault);
+/* The places in the code where calls were made that some rule of this program acted on: return
+ * addresses, each once. Gives how many; at most `size` are copied to `out`. */
+size_t io_fault_sites(void **out, size_t size);
 
 /*
  * Called with the file of the layer beneath when its datasync is made to fail: a kernel then calls

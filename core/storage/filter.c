@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "storage/mutation.h"
 
 #define PROBES_MAX 7 /* 9 bits each out of 64 */
 #define HEADER_BYTES 8
@@ -52,7 +53,7 @@ enum nx_code filter_build(const uint64_t *hashes, size_t count, uint32_t bits_pe
     put_u32le(header + 4, probes);
     for (size_t i = 0; i < count; i++) {
         uint8_t *line = lines + line_of(hashes[i], (uint32_t)line_count) * FILTER_LINE_BYTES;
-        uint64_t bits = probe_bits(hashes[i]);
+        uint64_t bits = probe_bits(hashes[i] + engine_mutated(WRONG_FILTER));
 
         for (uint32_t p = 0; p < probes; p++, bits <<= 9)
             line[bits >> 58] |= (uint8_t)(1u << (bits >> 55 & 7));

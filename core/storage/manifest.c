@@ -350,6 +350,8 @@ static enum nx_code roll(struct manifest *manifest, struct nx_err *err)
     manifest->file = NULL;
     manifest->number++;
     rc = create(manifest, false, &file, err);
+    if (rc == NX_OK && engine_mutated(MARKER_FIRST))
+        rc = create_marker(manifest, err);
     if (rc == NX_OK)
         rc = write_state(manifest, file, err);
     if (rc == NX_OK)

@@ -34,6 +34,12 @@ enum engine_mutation {
     REUSE_FROZEN_RING,     /* and when the log has refused them */
     SKIP_RING_RESCUE,      /* or before what a replay found in it is */
     SKIP_RING_CHAIN,       /* a frame in the ring need not follow the log's last one */
+    PLACELESS_CHECKSUM,    /* a block's checksum does not say where the block belongs */
+    WRONG_FILTER,          /* a table's filter is made from other hashes than it is asked with */
+    FORGET_RANGES,         /* a lookup does not ask a table's range tombstones */
+    OLDEST_FIRST,          /* lookups go through level 0 from its oldest table */
+    CLAIM_TOO_EARLY,       /* a frame vouches for more than is on disk */
+    MARKER_FIRST,          /* a manifest's marker is made before the manifest is on disk */
     MUTATION_COUNT
 };
 

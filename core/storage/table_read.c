@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "storage/mutation.h"
 #include "storage/range_tombstones.h"
 #include "storage/table_inner.h"
 
@@ -434,7 +435,8 @@ const struct range_tombstones *table_range_tombstones(const struct table *table)
 
 uint64_t table_cover(const struct table *table, struct nx_slice key, uint64_t sequence)
 {
-    return range_tombstones_cover(table->ranges, key, sequence);
+    return engine_mutated(FORGET_RANGES) ? 0
+                                         : range_tombstones_cover(table->ranges, key, sequence);
 }
 
 bool table_may_hold(const struct table *table, struct nx_slice key)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/mutation.h"
+
 struct version *version_new(void)
 {
     struct version *version = calloc(1, sizeof *version);
@@ -55,7 +57,7 @@ static int newest_first(const void *a, const void *b)
     const struct table_props *y = table_props(*(struct table *const *)b);
 
     if (x->max_sequence != y->max_sequence)
-        return x->max_sequence < y->max_sequence ? 1 : -1;
+        return (x->max_sequence < y->max_sequence) != engine_mutated(OLDEST_FIRST) ? 1 : -1;
     return (x->number < y->number) - (x->number > y->number);
 }
 

@@ -456,7 +456,7 @@ static enum nx_code append(struct wal *wal, struct frame *frame, const struct nx
     if (rc != NX_OK)
         return rc;
     frame->file = (uint32_t)wal->current->info.number;
-    frame->durable = wal_durable(wal);
+    frame->durable = engine_mutated(CLAIM_TOO_EARLY) ? wal_end(wal) : wal_durable(wal);
     frame->previous = wal->hash;
     frame_seal(wal->buffer.data, frame, wal->seed);
     rc = write_frame(wal, (size_t)need, err);

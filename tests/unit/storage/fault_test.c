@@ -39,7 +39,8 @@ static void write_some(struct engine_fixture *f, struct acknowledged *acked)
 }
 
 /* What was acknowledged is there; what was refused may be. Nothing is ever wrong. */
-static void check(struct engine_fixture *f, const struct acknowledged *acked, uint64_t nth)
+static void check_but(struct engine_fixture *f, const struct acknowledged *acked, uint64_t nth,
+                      enum nx_code allowed)
 {
     for (int i = 0; i < PUTS; i++) {
         char key[16], value[900];
@@ -47,11 +48,16 @@ static void check(struct engine_fixture *f, const struct acknowledged *acked, ui
 
         name_of(i, key, value);
         rc = nx_engine_get(f->engine, NULL, nx_slice_str(key), &f->value, NULL);
-        if (rc == NX_ENOTFOUND && !acked->is_put[i])
+        if ((rc == NX_ENOTFOUND && !acked->is_put[i]) || (rc != NX_OK && rc == allowed))
             continue;
         if (rc != NX_OK || f->value.len != 899 || memcmp(f->value.data, value, 899) != 0)
             fail_msg("call %llu: '%s': %s", (unsigned long long)nth, key, nx_code_name(rc));
     }
+}
+
+static void check(struct engine_fixture *f, const struct acknowledged *acked, uint64_t nth)
+{
+    check_but(f, acked, nth, NX_OK);
 }
 
 /* Commits work again once the engine has noticed that the disk does. */
@@ -86,7 +92,39 @@ static void check_killed(struct engine_fixture *f, const struct acknowledged *ac
     io_sim_free(killed);
 }
 
-static void fail_call(unsigned ops, enum io_fault_action action, uint64_t nth, bool *has_hit)
+/* Close and open again; what fails once works the second time. */
+static void turn_off_and_on(struct engine_fixture *f)
+{
+    nx_engine_close(f->engine, NULL);
+    f->engine = NULL;
+    if (engine_open_code(f, NULL) != NX_OK)
+        engine_open(f);
+}
+
+/* Everything that an engine does with files. */
+static void live_a_life(struct engine_fixture *f, struct acknowledged *acked)
+{
+    struct nx_snapshot_info info;
+
+    if (engine_open_code(f, NULL) != NX_OK)
+        engine_open(f);
+    write_some(f, acked);
+    nx_engine_snapshot_make(f->engine, "s", 1, &info, NULL);
+    if (nx_engine_checkpoint(f->engine, "/copy", NULL) != NX_OK)
+        nx_engine_checkpoint(f->engine, "/copy-2", NULL);
+    turn_off_and_on(f);
+    check_but(f, acked, 0, NX_EIO);
+    nx_engine_snapshot_drop(f->engine, "s", 1, NULL);
+    write_some(f, acked);
+}
+
+#define REMOVALS (IO_FAULT_REMOVE | IO_FAULT_RMDIR)
+static bool no_removal; /* besides, no file can be removed */
+
+typedef void (*scenario_fn)(struct engine_fixture *f, struct acknowledged *acked);
+
+static void fail_call(scenario_fn scenario, unsigned ops, enum io_fault_action action, uint64_t nth,
+                      bool *has_hit)
 {
     struct acknowledged acked = {0};
     struct engine_fixture *f;
@@ -95,10 +133,13 @@ static void fail_call(unsigned ops, enum io_fault_action action, uint64_t nth, b
 
     engine_set_up_fault(&state);
     f = state;
-    engine_open(f);
+    if (scenario == write_some)
+        engine_open(f);
     io_fault_add(f->fault, &(struct io_fault_rule){.ops = ops, .nth = nth, .action = action});
-    write_some(f, &acked);
-    *has_hit = io_fault_hits(f->fault) > 0;
+    if (no_removal)
+        io_fault_add(f->fault, &(struct io_fault_rule){.ops = REMOVALS, .times = UINT64_MAX});
+    scenario(f, &acked);
+    *has_hit = io_fault_calls(f->fault, ops) >= nth;
     io_fault_clear(f->fault);
     check(f, &acked, nth);
     check_killed(f, &acked, nth);
@@ -118,14 +159,16 @@ static uint64_t step(void)
     return scale && atoi(scale) > 1 ? 1 : 3;
 }
 
-static void sweep(unsigned ops, enum io_fault_action action)
+/* A life is long: of its calls fewer are failed in a quick run. */
+static void sweep(scenario_fn scenario, unsigned ops, enum io_fault_action action)
 {
+    uint64_t width = scenario == write_some || step() == 1 ? step() : 17;
     bool has_hit = true;
     uint64_t nth = 1;
 
-    for (; has_hit; nth += step())
-        fail_call(ops, action, nth, &has_hit);
-    assert_true(nth > 2);
+    for (; has_hit; nth += width)
+        fail_call(scenario, ops, action, nth, &has_hit);
+    assert_true(nth > 2 || scenario == live_a_life); /* of some kinds it makes no call */
 }
 
 #define CHANGES                                                                                    \
@@ -135,25 +178,44 @@ static void sweep(unsigned ops, enum io_fault_action action)
 static void any_call_may_fail_with_eio(void **state)
 {
     (void)state;
-    sweep(CHANGES, IO_FAULT_EIO);
+    sweep(write_some, CHANGES, IO_FAULT_EIO);
 }
 
 static void any_call_may_fail_with_enospc(void **state)
 {
     (void)state;
-    sweep(CHANGES, IO_FAULT_ENOSPC);
+    sweep(write_some, CHANGES, IO_FAULT_ENOSPC);
+}
+
+/* Threads change the order of calls from run to run: each kind of call is counted by itself. */
+static void any_call_of_a_whole_life_may_fail(void **state)
+{
+    (void)state;
+    for (unsigned op = 1; op < IO_FAULT_ANY; op <<= 1)
+        sweep(live_a_life, op, IO_FAULT_EIO);
+}
+
+/* What has to be cleaned up after a failure stays where it is. */
+static void any_call_may_fail_while_nothing_can_be_removed(void **state)
+{
+    (void)state;
+    no_removal = true;
+    for (unsigned op = 1; op < IO_FAULT_ANY; op <<= 1)
+        if (!(op & REMOVALS))
+            sweep(live_a_life, op, IO_FAULT_EIO);
+    no_removal = false;
 }
 
 static void any_write_may_stop_half_way(void **state)
 {
     (void)state;
-    sweep(IO_FAULT_WRITE, IO_FAULT_SHORT);
+    sweep(write_some, IO_FAULT_WRITE, IO_FAULT_SHORT);
 }
 
 static void any_sync_may_fail(void **state)
 {
     (void)state;
-    sweep(IO_FAULT_DATASYNC | IO_FAULT_SYNC_DIR, IO_FAULT_EIO);
+    sweep(write_some, IO_FAULT_DATASYNC | IO_FAULT_SYNC_DIR, IO_FAULT_EIO);
 }
 
 /* The engine must say that a read failed, not that a key is absent; and a wrong bit is no data. */
@@ -354,6 +416,20 @@ static void a_small_disk_gets_small_pieces(void **state)
     io_sim_set_space(f->sim, 4 << 10);
     assert_int_equal(engine_open_code(f, &err), NX_ENOSPC);
     assert_non_null(strstr(err.message, "cannot be opened, its disk has 0 of 4 KiB free"));
+/* For call_sites.sh: where calls were that failed. */
+static int write_sites(void)
+{
+    const char *path = getenv("NEXADB_SITES");
+    extern const char __executable_start[];
+    void *sites[1024];
+    size_t count = io_fault_sites(sites, 1024);
+    FILE *out = path ? fopen(path, "w") : NULL;
+
+    if (!out)
+        return path != NULL;
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "0x%zx\n", (size_t)((const char *)sites[i] - __executable_start) - 1);
+    return fclose(out) != 0;
 }
 
 int main(void)
@@ -361,6 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_call_may_fail_with_eio),
         cmocka_unit_test(any_call_may_fail_with_enospc),
+        cmocka_unit_test(any_call_of_a_whole_life_may_fail),
+        cmocka_unit_test(any_call_may_fail_while_nothing_can_be_removed),
         cmocka_unit_test(any_write_may_stop_half_way),
         cmocka_unit_test(any_sync_may_fail),
         cmocka_unit_test(no_read_error_looks_like_an_answer),
@@ -371,5 +449,5 @@ int main(void)
         ON_SIM(a_small_disk_gets_small_pieces),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL) | write_sites();
 }

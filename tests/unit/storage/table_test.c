@@ -4,6 +4,7 @@
 
 #include "storage/levels.h"
 #include "storage/table.h"
+#include "storage/table_inner.h"
 #include "tests/support/unit.h"
 #include "tests/unit/storage/memory_file.h"
 
@@ -504,6 +505,61 @@ static void a_damaged_block_is_never_returned_by_a_lookup_or_a_cursor(void **sta
     end(&f);
 }
 
+/* Let two blocks of one length change their places. */
+static void swap_two_blocks(struct fixture *f)
+{
+    const uint64_t *at = f->table->offsets;
+    uint8_t first[4096];
+
+    for (uint32_t i = 0; i < f->table->block_count; i++)
+        for (uint32_t j = i + 1; j < f->table->block_count; j++) {
+            size_t len = (size_t)(at[i + 1] - at[i]);
+
+            if (at[j + 1] - at[j] != len || len > sizeof first)
+                continue;
+            memcpy(first, f->file.bytes.data + at[i], len);
+            memcpy(f->file.bytes.data + at[i], f->file.bytes.data + at[j], len);
+            memcpy(f->file.bytes.data + at[j], first, len);
+            return;
+        }
+    fail_msg("no two blocks of one length");
+}
+
+static void a_sound_block_in_anothers_place_is_refused(void **state)
+{
+    struct table_options options = small_blocks;
+    unsigned refused = 0;
+    struct fixture f;
+    char text[32];
+
+    (void)state;
+    options.compression = NX_COMPRESS_NONE;
+    begin(&f, &options);
+    for (unsigned i = 0; i < 900; i++) {
+        snprintf(text, sizeof text, "k%04u", i);
+        put_at(&f, text, "a value like every other one", 1);
+    }
+    finish(&f);
+    swap_two_blocks(&f);
+    cache_drop_file(f.cache, 7);
+    for (unsigned i = 0; i < 900; i++) {
+        struct nx_slice key = nx_slice_str(text);
+        struct table_hit hit;
+        enum nx_code rc;
+        bool found;
+
+        snprintf(text, sizeof text, "k%04u", i);
+        rc = table_get(f.table, key, table_hash(key), 99, &hit, &found, NULL);
+        refused += rc == NX_ECORRUPT;
+        if (rc == NX_OK && !found)
+            fail_msg("'%s' is said to be absent", text);
+        if (rc == NX_OK)
+            table_hit_release(&hit);
+    }
+    assert_true(refused > 0);
+    end(&f);
+}
+
 static void a_table_under_another_number_is_refused(void **state)
 {
     struct fixture f;
@@ -548,6 +604,7 @@ int main(void)
         cmocka_unit_test(damage_to_any_byte_is_noticed),
         cmocka_unit_test(a_file_cut_anywhere_is_noticed),
         cmocka_unit_test(a_damaged_block_is_never_returned_by_a_lookup_or_a_cursor),
+        cmocka_unit_test(a_sound_block_in_anothers_place_is_refused),
         cmocka_unit_test(a_table_under_another_number_is_refused),
         cmocka_unit_test(a_name_gives_its_number_back),
     };
