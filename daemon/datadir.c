@@ -19,8 +19,8 @@ static bool has_prefix(const char *name, const char *prefix)
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {".",         "..",        "LOCK",       "api.key",
-                                        "http.addr", "keys.json", "lost+found", "spill"};
+    static const char *const names[] = {".",         "..",         "LOCK",  "api.key", "http.addr",
+                                        "keys.json", "lost+found", "spill", "RING"};
     const char *dot = strrchr(name, '.');
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -99,7 +99,7 @@ static enum nx_code fill(struct nx_engine *engine, const char *dir, struct nx_er
     enum nx_code rc = copy_state(engine, &state, err);
 
     if (rc != NX_OK) {
-        engine->io->ops->rmdir(engine->io, dir, NULL);
+        take_away(engine, &again, 0, dir);
         return rc;
     }
     again.tables = copy_rows(state.tables, state.count, sizeof *state.tables);

@@ -15,6 +15,7 @@
 #include "storage/range_tombstones.h"
 #include "storage/show.h"
 #include "storage/table_inner.h"
+#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 struct dump {
@@ -305,6 +306,31 @@ static enum nx_code dump_table(struct dump *d, uint64_t number, struct nx_err *e
     return rc;
 }
 
+/* --- ring ---------------------------------------------------------------------------------------
+ */
+
+/* Its frames belong to segments, whose numbers and uuid their checksums need: only headers are
+ * told. */
+static enum nx_code dump_ring(struct dump *d, struct nx_err *err)
+{
+    struct nx_buf bytes NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    enum nx_code rc = file_load(d->io, d->path, &bytes, err);
+
+    if (rc != NX_OK)
+        return rc;
+    SAY(d, "ring of %zu bytes; of its frames, old ones included, the headers:", bytes.len);
+    for (size_t at = 0; at + FRAME_HEADER_BYTES <= bytes.len; at += 8) {
+        struct frame frame;
+
+        at += frame_find(bytes.data + at, bytes.len - at);
+        if (at + FRAME_HEADER_BYTES <= bytes.len &&
+            frame_parse(bytes.data + at, &frame) == FRAME_OK)
+            SAY(d, "frame at %zu: segment %u, %u changes from sequence %" PRIu64 ", %u bytes", at,
+                frame.file, frame.count, frame.sequence, frame.length);
+    }
+    return NX_OK;
+}
+
 /* --- all ----------------------------------------------------------------------------------------
  */
 
@@ -331,7 +357,9 @@ enum nx_code nx_dump_file(const char *path, struct nx_io *io, nx_line_fn fn, voi
     bool is_manifest = manifest_name_parse(name, &number, &is_marker);
     enum nx_code rc = NX_OK;
 
-    if (is_manifest && is_marker)
+    if (strcmp(name, RING_NAME) == 0)
+        rc = dump_ring(&d, err);
+    else if (is_manifest && is_marker)
         SAY(&d, "marker: MANIFEST-%06" PRIu64 " is the manifest in use", number);
     else if (is_manifest)
         rc = dump_framed(&d, number, true, err);
@@ -342,7 +370,7 @@ enum nx_code nx_dump_file(const char *path, struct nx_io *io, nx_line_fn fn, voi
     else
         rc = nx_fail(err, NX_EINVAL,
                      "'%s' has no name of a database's file: NNNNNN.table, NNNNNN.wal, "
-                     "MANIFEST-NNNNNN or CURRENT-NNNNNN",
+                     "RING, MANIFEST-NNNNNN or CURRENT-NNNNNN",
                      path);
     *faults = d.faults;
     return rc;
