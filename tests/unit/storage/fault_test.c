@@ -97,6 +97,7 @@ static void turn_off_and_on(struct engine_fixture *f)
 {
     nx_engine_close(f->engine, NULL);
     f->engine = NULL;
+    f->options.wal_ring_bytes = 0; /* from now on the log is written directly */
     if (engine_open_code(f, NULL) != NX_OK)
         engine_open(f);
 }
