@@ -417,6 +417,8 @@ static void a_small_disk_gets_small_pieces(void **state)
     io_sim_set_space(f->sim, 4 << 10);
     assert_int_equal(engine_open_code(f, &err), NX_ENOSPC);
     assert_non_null(strstr(err.message, "cannot be opened, its disk has 0 of 4 KiB free"));
+}
+
 /* For call_sites.sh: where calls were that failed. */
 static int write_sites(void)
 {
