@@ -115,6 +115,8 @@ lint_clang() {
 unit() {
     say unit
     cmocka build "unit"
+    check "unit: every safety mutation is noticed" meson test -C build --no-rebuild mutations
+    [ $full -eq 0 ] || check "unit: every call site of the file layer fails once" meson test -C build --no-rebuild callsites
 }
 
 integration() {
