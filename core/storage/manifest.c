@@ -224,7 +224,8 @@ static enum nx_code write_frame(struct manifest *manifest, struct nx_file *file,
     frame.length = (uint32_t)(buffer->len - FRAME_HEADER_BYTES);
     if (nx_buf_resize(buffer, (size_t)frame_bytes(frame.length)) != NX_OK)
         return nx_fail_nomem(err);
-    frame_seal(buffer->data, &frame, frame_seed(manifest->state.uuid, manifest->number, MANIFEST_SEED_KIND));
+    frame_seal(buffer->data, &frame,
+               frame_seed(manifest->state.uuid, manifest->number, MANIFEST_SEED_KIND));
     rc = file->ops->pwrite(file, manifest->offset, buffer->data, buffer->len, err);
     if (rc == NX_OK && !engine_mutated(SKIP_MANIFEST_SYNC))
         rc = file->ops->datasync(file, err);

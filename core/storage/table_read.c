@@ -435,8 +435,7 @@ const struct range_tombstones *table_range_tombstones(const struct table *table)
 
 uint64_t table_cover(const struct table *table, struct nx_slice key, uint64_t sequence)
 {
-    return engine_mutated(FORGET_RANGES) ? 0
-                                         : range_tombstones_cover(table->ranges, key, sequence);
+    return engine_mutated(FORGET_RANGES) ? 0 : range_tombstones_cover(table->ranges, key, sequence);
 }
 
 bool table_may_hold(const struct table *table, struct nx_slice key)

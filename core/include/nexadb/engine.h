@@ -228,9 +228,9 @@ struct nx_engine_stats {
     uint64_t table_entries; /* versions and tombstones included */
     uint64_t level_tables[NX_LEVELS];
     uint64_t level_bytes[NX_LEVELS];
-    uint64_t wal_bytes;  /* live segments */
+    uint64_t wal_bytes;     /* live segments */
     uint64_t reserve_bytes; /* set aside for a full disk */
-    uint64_t disk_bytes; /* tables, log, reserve and manifest */
+    uint64_t disk_bytes;    /* tables, log, reserve and manifest */
     uint64_t commits, commit_bytes, syncs, flushes, compactions;
     uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
     uint64_t stall_ns; /* time commits waited for room */
