@@ -56,6 +56,7 @@ struct compaction {
     size_t from_count; /* the first ones, of level `from` */
     unsigned from, to; /* equal when a level is rewritten in place */
     bool is_move;      /* nothing to merge: the inputs may just change their level */
+    bool is_purge;     /* one table, rewritten without what the levels above hide */
 };
 void compaction_fini(struct compaction *job);
 
@@ -66,6 +67,10 @@ bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fa
 /* What brings deletions down to what they delete, one table at a time: space comes back. False when
  * only the last level has any. */
 bool compact_pick_deletions(const struct levels *levels, struct compaction *out);
+/* A table of a number below `before` with anything above it, the lowest level first, to be
+ * rewritten in its place without what the levels above hide. Unlike a merge it needs no more room
+ * than one table takes, so it is what a full disk has room for. */
+bool compact_pick_purge(const struct levels *levels, uint64_t before, struct compaction *out);
 /* One step of bringing all of [begin, end] (empty: infinite) to the bottom; false when it is there.
  */
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,

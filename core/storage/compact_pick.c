@@ -260,6 +260,43 @@ bool compact_pick_deletions(const struct levels *levels, struct compaction *out)
     return false;
 }
 
+static bool has_above(const struct levels *levels, unsigned l, const struct table *table)
+{
+    const struct table_props *p = table_props(table);
+
+    for (unsigned above = 0; above < l; above++) {
+        const struct level *level = &levels->level[above];
+        size_t first = above ? level_find(level, p->smallest) : 0;
+        size_t end = above && first < level->count ? first + 1 : level->count;
+
+        for (size_t i = first; i < end; i++)
+            if (table_overlaps(level->tables[i], p->smallest, p->largest))
+                return true;
+    }
+    return false;
+}
+
+bool compact_pick_purge(const struct levels *levels, uint64_t before, struct compaction *out)
+{
+    *out = (struct compaction){0};
+    for (unsigned l = BOTTOM; l > 0; l--) {
+        const struct level *level = &levels->level[l];
+
+        for (size_t i = 0; i < level->count; i++) {
+            if (table_props(level->tables[i])->number >= before ||
+                !has_above(levels, l, level->tables[i]))
+                continue;
+            *out = (struct compaction){.from = l, .to = l, .from_count = 1, .is_purge = true};
+            out->inputs = malloc(sizeof(struct table *));
+            if (!out->inputs)
+                return false; /* it is asked again later */
+            out->inputs[out->count++] = level->tables[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,
                         struct compaction *out)
 {

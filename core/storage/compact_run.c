@@ -12,7 +12,11 @@
  * C3  A deletion or range tombstone is left out only in the oldest strip, and only when no level
  *     below the output's has anything in its keys.
  * C4  A sequence becomes 0 only under the conditions of C3 and where no range tombstone is over the
- * key: a kept one would be newer than 0 and hide it. C5  All versions of a key go into one table.
+ *     key: a kept one would be newer than 0 and hide it.
+ * C5  All versions of a key go into one table.
+ *
+ * A purge rewrites one table in its place. What lies above it is read for C2 and stays where it is:
+ * nothing but the table's own entries and ranges goes into the output.
  */
 #include <stdlib.h>
 
@@ -29,6 +33,8 @@ struct rewrite {
     bool nothing_below;            /* no lower level reaches into the inputs' keys at all */
     struct range_tombstones *all;  /* owned: of all inputs */
     struct range_tombstones *kept; /* owned: those that go into the outputs */
+    struct range_tombstones *over; /* owned: a purge's, of the levels above */
+    struct source *above;          /* owned: likewise, their entries; else NULL */
     struct compact_output output;
     struct nx_buf last_key;
     size_t last_strip; /* of the entry before, of the same key */
@@ -41,8 +47,9 @@ static enum nx_code rewrite_init(struct rewrite *r, const struct compact_env *en
     *r = (struct rewrite){.env = env};
     r->all = range_tombstones_new();
     r->kept = range_tombstones_new();
+    r->over = range_tombstones_new();
     compact_output_init(&r->output, env, r->kept, max_bytes);
-    return r->all && r->kept ? NX_OK : nx_fail_nomem(err);
+    return r->all && r->kept && r->over ? NX_OK : nx_fail_nomem(err);
 }
 
 static void rewrite_fini(struct rewrite *r)
@@ -50,6 +57,8 @@ static void rewrite_fini(struct rewrite *r)
     compact_output_fini(&r->output);
     range_tombstones_free(r->all);
     range_tombstones_free(r->kept);
+    range_tombstones_free(r->over);
+    source_close(r->above);
     nx_buf_fini(&r->last_key);
 }
 
@@ -127,13 +136,24 @@ static bool is_same_key(const struct rewrite *r, struct nx_slice key)
     return r->has_last && nx_slice_equal(nx_buf_slice(&r->last_key), key);
 }
 
+/* The newest range tombstone over `key` that a strip can see. */
+static uint64_t range_over(const struct rewrite *r, struct nx_slice key, size_t strip)
+{
+    uint64_t end = strip_end(r, strip), own = 0, over = 0;
+
+    if (range_tombstones_count(r->all) > 0)
+        own = range_tombstones_cover(r->all, key, end);
+    if (range_tombstones_count(r->over) > 0)
+        over = range_tombstones_cover(r->over, key, end);
+    return own > over ? own : over;
+}
+
 /* C2 and C3. */
 static bool is_hidden(const struct rewrite *r, const struct entry *e, bool same_key, size_t strip)
 {
     if (same_key && strip == r->last_strip)
         return true;
-    if (range_tombstones_count(r->all) > 0 &&
-        range_tombstones_cover(r->all, e->key, strip_end(r, strip)) > e->sequence)
+    if (range_over(r, e->key, strip) > e->sequence)
         return true;
     return e->kind == ENTRY_DELETE && strip == 0 &&
            (!has_below(r, e->key, e->key) || engine_mutated(DROP_TOMBSTONE_EARLY));
@@ -159,16 +179,33 @@ static enum nx_code start_key(struct rewrite *r, struct nx_slice key, struct nx_
     return nx_buf_append(&r->last_key, key.data, key.len) == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
+/* Is the key above too? Then its oldest version there is the one before ours. */
+static bool meet_above(struct rewrite *r, struct nx_slice key)
+{
+    struct source *above = r->above;
+    bool met = false;
+
+    while (above->valid && nx_slice_compare(above->entry.key, key) < 0)
+        above->ops->next(above);
+    for (; above->valid && nx_slice_equal(above->entry.key, key); above->ops->next(above)) {
+        r->last_strip = strip_of(r, above->entry.sequence);
+        met = true;
+    }
+    return met;
+}
+
 static enum nx_code consider(struct rewrite *r, const struct entry *entry, struct nx_err *err)
 {
-    bool same_key = is_same_key(r, entry->key);
+    bool same_key = is_same_key(r, entry->key), hidden;
     size_t strip = strip_of(r, entry->sequence);
-    bool hidden = is_hidden(r, entry, same_key, strip);
     struct entry kept = *entry;
     enum nx_code rc = NX_OK;
 
-    if (!same_key)
+    if (!same_key) {
         rc = start_key(r, entry->key, err);
+        same_key = r->above && meet_above(r, entry->key);
+    }
+    hidden = is_hidden(r, entry, same_key, strip);
     r->last_strip = strip;
     if (rc != NX_OK || hidden)
         return rc;
@@ -188,7 +225,9 @@ static enum nx_code merge_all(struct rewrite *r, struct source *in, struct nx_er
             return nx_fail(err, NX_ECANCELED, "the compaction was stopped");
         rc = consider(r, &in->entry, err);
     }
-    return rc == NX_OK ? in->failed : rc;
+    if (rc == NX_OK)
+        rc = in->failed;
+    return rc == NX_OK && r->above ? r->above->failed : rc;
 }
 
 /* With all inputs' ranges in r->all: merge the sources (taken) and hand the outputs over. */
@@ -297,6 +336,58 @@ static enum nx_code collect_ranges(struct rewrite *r, const struct compaction *j
     return rc;
 }
 
+/* --- what lies above a purge ------------------------------------------------------------------ */
+
+static enum nx_code add_over(struct rewrite *r, const struct table *table, struct nx_err *err)
+{
+    const struct range_tombstones *ranges = table_range_tombstones(table);
+
+    return ranges ? range_tombstones_add_all(r->over, ranges, NX_SLICE_NULL, NX_SLICE_NULL,
+                                             SEQUENCE_MAX, err)
+                  : NX_OK;
+}
+
+/* The tables of level 0 one each, other levels as a whole; ranges from all of them. */
+static enum nx_code open_level_above(struct rewrite *r, const struct level *level, bool is_sorted,
+                                     struct source **sources, size_t *count, struct nx_err *err)
+{
+    enum nx_code rc = NX_OK;
+
+    for (size_t i = 0; i < level->count && rc == NX_OK; i++) {
+        rc = add_over(r, level->tables[i], err);
+        if (rc != NX_OK || is_sorted)
+            continue;
+        rc = table_source(level->tables[i], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
+        *count += rc == NX_OK;
+    }
+    if (rc == NX_OK && is_sorted && level->count > 0) {
+        rc = level_source(level, SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
+        *count += rc == NX_OK;
+    }
+    return rc;
+}
+
+static enum nx_code open_above(struct rewrite *r, const struct levels *levels,
+                               const struct compaction *job, struct nx_err *err)
+{
+    struct source **sources = calloc(levels->level[0].count + job->from, sizeof(struct source *));
+    enum nx_code rc = sources ? NX_OK : nx_fail_nomem(err);
+    size_t count = 0;
+
+    for (unsigned l = 0; l < job->from && rc == NX_OK; l++)
+        rc = open_level_above(r, &levels->level[l], l > 0, sources, &count, err);
+    if (rc == NX_OK)
+        rc = range_tombstones_seal(r->over, err);
+    if (rc == NX_OK)
+        rc = merge_open(sources, count, &r->above, err);
+    else
+        close_sources(sources, count);
+    free(sources);
+    if (rc == NX_OK)
+        r->above->ops->seek(r->above, table_props(job->inputs[0])->smallest);
+    return rc;
+}
+
 enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
                          const struct compaction *job, struct compact_result *out,
                          struct nx_err *err)
@@ -317,6 +408,8 @@ enum nx_code compact_run(const struct compact_env *env, const struct levels *lev
     r.nothing_below = !reaches_below(levels, job);
     if (rc == NX_OK)
         rc = collect_ranges(&r, job, &read_bytes, err);
+    if (rc == NX_OK && job->is_purge)
+        rc = open_above(&r, levels, job, err);
     if (rc == NX_OK)
         rc = open_inputs(job, runs, sources, &count, err);
     if (rc == NX_OK)

@@ -7,7 +7,11 @@
 #include "storage/mutation.h"
 #include "storage/view.h"
 
-enum { RETRY_MS = 250, RETRY_DOUBLINGS = 5 };
+enum {
+    RETRY_MS = 250,
+    RETRY_DOUBLINGS = 5,
+    PURGES_A_TRY = 8 /* on a full disk, between two tries of what it had no room for */
+};
 
 static bool should_stop(void *arg)
 {
@@ -155,6 +159,26 @@ static bool pick_deletions(struct nx_engine *engine, const struct levels *levels
     return false;
 }
 
+/* With no room for a merge, tables lose one by one what deletions above hide; each once for what is
+ * above it now. */
+static bool pick_purge(struct nx_engine *engine, const struct levels *levels,
+                       struct compaction *out) NX_REQUIRES(engine->compact_mu)
+{
+    const struct level *newest = &levels->level[0];
+
+    *out = (struct compaction){0};
+    if (!atomic_load(&engine->is_reclaiming) || engine->purges == PURGES_A_TRY) {
+        engine->purges = 0;
+        return false;
+    }
+    if (newest->count > 0 && table_props(newest->tables[0])->number >= engine->purge_before)
+        engine->purge_before = atomic_load(&engine->next_table);
+    if (!compact_pick_purge(levels, engine->purge_before, out))
+        return false;
+    engine->purges++;
+    return true;
+}
+
 /* False when there is nothing to do. */
 static bool pick_work(struct nx_engine *engine, const struct levels *levels,
                       const struct compact_reclaim *reclaim, struct compaction *out)
@@ -177,9 +201,17 @@ static bool is_stuck(struct nx_engine *engine)
     return stuck;
 }
 
+static void set_stuck(struct nx_engine *engine, bool stuck)
+{
+    nx_mutex_lock(&engine->state_mu);
+    engine->compaction_is_stuck = stuck;
+    nx_mutex_unlock(&engine->state_mu);
+}
+
 /* One step; *idle when the tree needs nothing. */
 static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx_err *err)
 {
+    bool stuck = is_stuck(engine), purges;
     struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct compact_reclaim reclaim;
     struct compaction job;
@@ -193,26 +225,29 @@ static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx
         rc = drop_dead(engine, view.levels, &reclaim, err);
     read_view_release(&view);
     read_view_acquire_long(engine, NULL, &view);
-    *idle = rc != NX_OK || !pick_work(engine, view.levels, &reclaim, &job);
+    purges = rc == NX_OK && stuck && pick_purge(engine, view.levels, &job);
+    *idle = rc != NX_OK || !(purges || pick_work(engine, view.levels, &reclaim, &job));
     if (!*idle) {
-        if (is_stuck(engine))
+        if (stuck)
             reserve_release(engine->reserve, RESERVE_COMPACTION, UINT64_MAX);
         rc = run_job(engine, view.levels, &job, err);
         compaction_fini(&job);
     }
     read_view_release(&view);
     nx_mutex_unlock(&engine->compact_mu);
+    if (!purges)
+        set_stuck(engine, rc == NX_ENOSPC);
     return rc;
 }
 
-/* Wait until the tables have changed since `*seen`, or a while after a failure; false when it is
- * time to end. */
+/* Wait until the tables have changed since `*seen`, after a failure for a while at most; false when
+ * it is time to end. */
 static bool next_round(struct nx_engine *engine, bool idle, unsigned failures, uint64_t *seen)
 {
     bool go_on;
 
     nx_mutex_lock(&engine->state_mu);
-    if (failures && !atomic_load(&engine->is_closing))
+    if (failures && *seen == engine->table_changes && !atomic_load(&engine->is_closing))
         nx_cond_wait_ms(&engine->compact_wake, &engine->state_mu,
                         RETRY_MS << (failures < RETRY_DOUBLINGS ? failures - 1 : RETRY_DOUBLINGS));
     while (idle && *seen == engine->table_changes && !atomic_load(&engine->is_closing))
@@ -228,9 +263,6 @@ static void report(struct nx_engine *engine, enum nx_code rc, const struct nx_er
 {
     if (rc == NX_ECORRUPT)
         engine_set_background(engine, err, true);
-    nx_mutex_lock(&engine->state_mu);
-    engine->compaction_is_stuck = rc == NX_ENOSPC;
-    nx_mutex_unlock(&engine->state_mu);
     engine_disk_is_full(engine); /* tables may be gone: fill the reserve again */
     engine_wake_room(engine);
 }

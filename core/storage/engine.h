@@ -124,6 +124,8 @@ struct nx_engine {
     _Atomic uint64_t next_table;             /* number of the next table file */
     struct nx_mutex compact_mu;              /* one compaction at a time */
     struct nx_buf compact_cursor[NX_LEVELS]; /* guarded by compact_mu */
+    uint64_t purge_before;                   /* guarded by compact_mu; newer tables are purged */
+    unsigned purges;                         /* guarded by compact_mu; since a merge was tried */
     struct nx_thread *flush_thread, *compact_thread;
 };
 

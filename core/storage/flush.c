@@ -96,8 +96,7 @@ static enum nx_code flush_oldest(struct nx_engine *engine, const struct tree *tr
     return rc;
 }
 
-/* With the reserve, and without a compaction beside it that would take
- * the space. */
+/* With the reserve, and without a compaction beside it that would take the space. */
 static enum nx_code flush_in_reserve(struct nx_engine *engine, const struct tree *tree,
                                      struct nx_err *err)
 {
