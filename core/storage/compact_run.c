@@ -371,9 +371,11 @@ static enum nx_code open_above(struct rewrite *r, const struct levels *levels,
                                const struct compaction *job, struct nx_err *err)
 {
     struct source **sources = calloc(levels->level[0].count + job->from, sizeof(struct source *));
-    enum nx_code rc = sources ? NX_OK : nx_fail_nomem(err);
+    enum nx_code rc = NX_OK;
     size_t count = 0;
 
+    if (!sources)
+        return nx_fail_nomem(err);
     for (unsigned l = 0; l < job->from && rc == NX_OK; l++)
         rc = open_level_above(r, &levels->level[l], l > 0, sources, &count, err);
     if (rc == NX_OK)
