@@ -7,6 +7,7 @@ build="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libbson-dev
 demo="jq curl iso-codes tzdata rsync"
 tests="clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev python3 python3-pytest nodejs jq curl git
        rsync vim nano perl sed inotify-tools procps tmux openssl"
+bench="make librocksdb-dev libleveldb-dev liblmdb-dev libwiredtiger-dev libsqlite3-dev"
 
 wanted=""
 for group in "$@"; do
@@ -14,7 +15,8 @@ for group in "$@"; do
     build) wanted+=" $build" ;;
     demo) wanted+=" $demo" ;;
     tests) wanted+=" $tests" ;;
-    *) echo "packages.sh: unknown group '$group' (build, demo, tests)" >&2; exit 2 ;;
+    bench) wanted+=" $bench" ;;
+    *) echo "packages.sh: unknown group '$group' (build, demo, tests, bench)" >&2; exit 2 ;;
     esac
 done
 
