@@ -7,6 +7,7 @@
 #include "store/meta.h"
 #include "store/store.h"
 #include "store/tx.h"
+#include "store/xattr.h"
 
 void nx_db_options_init(struct nx_db_options *options)
 {
@@ -208,6 +209,8 @@ static enum nx_code start(struct nx_db *db, const char *dir, struct nx_err *err)
 
     if (rc == NX_OK)
         rc = clean_spill_dir(db, dir, err);
+    if (rc == NX_OK)
+        rc = xattr_start(db, err);
     if (rc != NX_OK || db->read_only)
         return rc;
     rc = trash_orphans(db, err);

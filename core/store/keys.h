@@ -17,6 +17,7 @@ enum key_kind {
     KEY_ENTRY = 0x12,    /* directory, name */
     KEY_LISTING = 0x13,  /* directory, entry number */
     KEY_CHUNK = 0x14,    /* ino, chunk number */
+    KEY_XATTR = 0x15,    /* ino */
     KEY_DOCUMENT = 0x20, /* collection, id */
     KEY_BODY = 0x21,     /* collection, id */
     KEY_TRASH = 0x30,    /* directory that was dropped */

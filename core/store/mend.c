@@ -12,7 +12,7 @@
  *   listings    one without an entry goes
  *   nodes       a directory or file without a name gets one, "lost-<number>" in the root; link
  *               counts are set; a document's node without the document goes
- *   bodies, data, marks without owner go
+ *   bodies, data, extended attributes, marks without owner go
  *   counters    are counted, and the next number is set above all that were seen
  */
 #include <inttypes.h>
@@ -26,6 +26,7 @@
 #include "store/file.h"
 #include "store/meta.h"
 #include "store/store.h"
+#include "store/xattr.h"
 
 struct directory {
     nx_ino ino;
@@ -483,14 +484,36 @@ static enum nx_code name_directory(struct mend *m, nx_ino ino, struct node *node
     return put_entry(m, node->parent, node->label, ino, node->kind, err);
 }
 
+/* Pieces that are lost read as zeros. */
+static enum nx_code count_pieces(struct mend *m, nx_ino ino, struct node *node, bool *changed,
+                                 struct nx_err *err)
+{
+    uint64_t count, end = chunk_count(node_chunked(node));
+    enum nx_code rc = node->kind == NX_KIND_FILE
+                          ? file_count_chunks(&m->db, NULL, ino, 0, end, &count, err)
+                          : NX_OK;
+
+    *changed = rc == NX_OK && node->kind == NX_KIND_FILE && count != node->pieces;
+    if (!*changed)
+        return rc;
+    if (count < node->pieces)
+        tell(m, "file %" PRIu64 " has lost %" PRIu64 " pieces of its data: they are zeros", ino,
+             node->pieces - count);
+    node->pieces = count;
+    return NX_OK;
+}
+
 static enum nx_code name_plain(struct mend *m, nx_ino ino, struct node *node, struct nx_err *err)
 {
     uint32_t links = count_links(m, ino);
     char text[32];
-    enum nx_code rc = NX_OK;
+    bool changed;
+    enum nx_code rc = count_pieces(m, ino, node, &changed, err);
 
+    if (rc != NX_OK)
+        return rc;
     if (links == node->nlink && (links > 0 || has_mark(m, KEY_ORPHAN, ino)))
-        return NX_OK;
+        return changed ? put_node(m, ino, node, err) : NX_OK;
     if (links == 0) {
         tell(m, "file %" PRIu64 " has lost its name: it is '%s'", ino,
              (const char *)lost_name(ino, text).data);
@@ -535,10 +558,22 @@ static enum nx_code mend_chunk(struct mend *m, uint64_t ino, struct nx_slice tai
     struct node node;
 
     if (tail.len == 8 && find_node(m, ino, &m->buf, &node) && node.kind == NX_KIND_FILE &&
-        key_number(tail) * CHUNK_BYTES + value.len <= node.size)
+        key_number(tail) <= FILE_MAX_BYTES / CHUNK_BYTES &&
+        key_number(tail) * CHUNK_BYTES + value.len <= node_chunked(&node))
         return NX_OK;
     tell(m, "%zu bytes of file %" PRIu64 " have no file", value.len, ino);
     return drop(m, KEY_CHUNK, ino, tail, err);
+}
+
+static enum nx_code mend_xattr(struct mend *m, uint64_t ino, struct nx_slice tail,
+                               struct nx_slice value, struct nx_err *err)
+{
+    struct node node;
+
+    if (tail.len == 0 && xattr_is_valid(value) && find_node(m, ino, &m->buf, &node))
+        return NX_OK;
+    tell(m, "the extended attributes of node %" PRIu64 " are lost", ino);
+    return drop(m, KEY_XATTR, ino, tail, err);
 }
 
 static enum nx_code mend_trash(struct mend *m, uint64_t dir, struct nx_slice tail,
@@ -678,7 +713,8 @@ static enum nx_code run(struct mend *m, struct nx_err *err)
         mend_fn fn;
     } passes[] = {
         {KEY_DOCUMENT, mend_document}, {KEY_ENTRY, mend_entry},   {KEY_LISTING, mend_listing},
-        {KEY_NODE, mend_node},         {KEY_BODY, mend_body},     {KEY_CHUNK, mend_chunk},
+        {KEY_CHUNK, mend_chunk}, /* before the nodes, which count what is left */
+        {KEY_NODE, mend_node},         {KEY_BODY, mend_body},     {KEY_XATTR, mend_xattr},
         {KEY_TRASH, mend_trash},       {KEY_ORPHAN, mend_orphan}, {KEY_ENTRY, count_entry},
         {KEY_COUNTERS, drop_counters},
     };

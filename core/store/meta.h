@@ -4,7 +4,7 @@
 
 #include <nexadb/buf.h>
 
-#define STORE_FORMAT 1u
+#define STORE_FORMAT 2u
 
 #define META_FORMAT                                                                                \
     nx_slice("\x01"                                                                                \

@@ -15,6 +15,16 @@ static bool is_document_name(struct nx_db *db, nx_ino parent, struct nx_slice na
 
 /* --- create ----------------------------------------------------------------------------------- */
 
+/* In a set-group-ID directory everything belongs to its group, and directories pass that on. */
+static void inherit_group(const struct place *place, struct nx_attr *attr)
+{
+    if (!(place->dir_mode & 02000))
+        return;
+    attr->gid = place->dir_gid;
+    if (attr->kind == NX_KIND_DIRECTORY)
+        attr->mode |= 02000;
+}
+
 static enum nx_code create_draft(struct tx *tx, struct place *place, struct nx_attr *attr,
                                  struct nx_err *err)
 {
@@ -139,6 +149,7 @@ static enum nx_code create_locked(struct tx *tx, struct place *place, struct nx_
         return nx_fail(err, NX_EEXISTS, "'%.*s' exists already", NAME_ARG(place->name));
     if (rc != NX_OK)
         return rc;
+    inherit_group(place, attr);
     if (place->is_document)
         return create_draft(tx, place, attr, err);
     rc = check_create(place, target, attr, &kind, err);
@@ -375,12 +386,13 @@ static enum nx_code set_directory(struct tx *tx, nx_ino ino, struct node *node, 
 static enum nx_code set_plain(struct tx *tx, nx_ino ino, struct node *node, unsigned mask,
                               const struct nx_attr *values, struct nx_attr *out, struct nx_err *err)
 {
+    uint8_t tail[TAIL_MAX_BYTES];
     enum nx_code rc = NX_OK;
 
     if (mask & NX_SET_SIZE && node->kind != NX_KIND_FILE)
         return nx_fail(err, NX_EINVAL, "node %" PRIu64 " has no size to set", ino);
     if (mask & NX_SET_SIZE) {
-        rc = file_truncate(tx, ino, node, values->size, err);
+        rc = file_truncate(tx, ino, node, values->size, tail, err);
         node->mtime_ns = tx->now_ns;
     }
     if (rc != NX_OK)
@@ -398,30 +410,34 @@ static uint64_t lock_of(nx_ino ino, const struct node *node)
     return stripe_of(node->kind == NX_KIND_DOCUMENT ? node->parent : ino);
 }
 
-static enum nx_code set_locked(struct tx *tx, nx_ino ino, unsigned mask,
-                               const struct nx_attr *values, struct nx_attr *out, bool *moved,
+enum nx_code change_attributes(struct tx *tx, nx_ino ino, struct node *node, unsigned mask,
+                               const struct nx_attr *values, struct nx_attr *out,
                                struct nx_err *err)
 {
-    struct nx_buf buf NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_attr unused;
+
+    if (!out)
+        out = &unused;
+    if (node->kind == NX_KIND_DOCUMENT)
+        return set_document(tx, node, mask, values, out, err);
+    if (node_is_directory(node))
+        return set_directory(tx, ino, node, mask, values, out, err);
+    return set_plain(tx, ino, node, mask, values, out, err);
+}
+
+static enum nx_code change_locked(struct tx *tx, nx_ino ino, change_node_fn fn, void *arg,
+                                  bool *moved, struct nx_err *err)
+{
+    struct nx_buf buf NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct node node;
     enum nx_code rc = store_node(tx->db, NULL, ino, &buf, &node, err);
 
     *moved = rc == NX_OK && lock_of(ino, &node) != tx->stripes;
-    if (rc != NX_OK || *moved)
-        return rc;
-    if (!out)
-        out = &unused;
-    if (node.kind == NX_KIND_DOCUMENT)
-        return set_document(tx, &node, mask, values, out, err);
-    if (node_is_directory(&node))
-        return set_directory(tx, ino, &node, mask, values, out, err);
-    return set_plain(tx, ino, &node, mask, values, out, err);
+    return rc == NX_OK && !*moved ? fn(tx, ino, &node, arg, err) : rc;
 }
 
-enum nx_code nx_db_set_attr(struct nx_db *db, nx_ino ino, unsigned mask,
-                            const struct nx_attr *values, const struct nx_change *change,
-                            struct nx_attr *out, struct nx_err *err)
+enum nx_code change_node(struct nx_db *db, nx_ino ino, const struct nx_change *change,
+                         bool reclaims, change_node_fn fn, void *arg, struct nx_err *err)
 {
     bool moved = true;
     enum nx_code rc = NX_OK;
@@ -436,14 +452,37 @@ enum nx_code nx_db_set_attr(struct nx_db *db, nx_ino ino, unsigned mask,
             rc = tx_begin(db, change, false, &tx, err);
         if (rc != NX_OK)
             return rc;
-        if (mask & NX_SET_SIZE)
+        if (reclaims)
             nx_batch_mark_reclaiming(tx->batch);
         tx_lock(tx, lock_of(ino, &node));
-        rc = set_locked(tx, ino, mask, values, out, &moved, err);
+        rc = change_locked(tx, ino, fn, arg, &moved, err);
         if (moved)
             tx_cancel(tx);
         else
             rc = tx_finish(tx, rc, err);
     }
     return rc;
+}
+
+struct attr_change {
+    unsigned mask;
+    const struct nx_attr *values;
+    struct nx_attr *out;
+};
+
+static enum nx_code set_locked(struct tx *tx, nx_ino ino, struct node *node, void *arg,
+                               struct nx_err *err)
+{
+    const struct attr_change *wanted = arg;
+
+    return change_attributes(tx, ino, node, wanted->mask, wanted->values, wanted->out, err);
+}
+
+enum nx_code nx_db_set_attr(struct nx_db *db, nx_ino ino, unsigned mask,
+                            const struct nx_attr *values, const struct nx_change *change,
+                            struct nx_attr *out, struct nx_err *err)
+{
+    struct attr_change wanted = {.mask = mask, .values = values, .out = out};
+
+    return change_node(db, ino, change, mask & NX_SET_SIZE, set_locked, &wanted, err);
 }

@@ -20,6 +20,8 @@ enum nx_code place_find(struct nx_db *db, nx_ino dir, struct nx_slice name, stru
     if (rc != NX_OK)
         return rc;
     out->dir_kind = node.kind;
+    out->dir_mode = node.mode;
+    out->dir_gid = node.gid;
     out->is_document = is_document_slot(node.kind, name);
     if (out->is_document)
         return name_to_id(name, &out->id, err);
@@ -124,7 +126,7 @@ enum nx_code place_put_document(struct tx *tx, const struct place *place, struct
     if (place->exists) {
         count_document(dir, &place->header, false);
         if (place->header.ino != header->ino)
-            tx_delete(tx, KEY_NODE, place->header.ino);
+            tx_delete_node(tx, place->header.ino);
     } else {
         tx_touch(tx, dir);
     }
@@ -144,7 +146,7 @@ enum nx_code place_remove_document(struct tx *tx, const struct place *place, boo
         return rc;
     tx_delete_document(tx, place->dir, id_slice(&place->id), place->header.flags & DOC_LARGE);
     if (with_node)
-        tx_delete(tx, KEY_NODE, place->header.ino);
+        tx_delete_node(tx, place->header.ino);
     count_document(dir, &place->header, false);
     tx_touch(tx, dir);
     return NX_OK;
@@ -174,7 +176,7 @@ enum nx_code place_remove(struct tx *tx, struct place *place, struct nx_err *err
     if (rc != NX_OK)
         return rc;
     if (place_is_directory(place)) {
-        tx_delete(tx, KEY_NODE, place->entry.ino);
+        tx_delete_node(tx, place->entry.ino);
         tx_delete(tx, KEY_COUNTERS, place->entry.ino);
     } else {
         file_unlink(tx, place->entry.ino, &place->node);

@@ -15,6 +15,7 @@
 struct place {
     nx_ino dir;
     enum nx_kind dir_kind;
+    uint32_t dir_mode, dir_gid; /* when it was found */
     struct nx_slice name;
     bool is_document; /* a document's name; `id` is its id */
     struct nx_id id;

@@ -158,6 +158,14 @@ enum nx_code store_check_alive(struct nx_db *db, const struct nx_snapshot *snaps
     return store_node(db, snapshot, collection, &buf, &node, err);
 }
 
+/* A chunk counts in full, but for the last one. */
+static uint64_t stored_bytes(const struct node *node)
+{
+    uint64_t bytes = node->pieces * CHUNK_BYTES + node->tail.len;
+
+    return node->kind == NX_KIND_FILE && bytes < node->size ? bytes : node->size;
+}
+
 enum nx_code store_attr(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                         const struct node *node, struct nx_attr *out, struct nx_err *err)
 {
@@ -173,6 +181,7 @@ enum nx_code store_attr(struct nx_db *db, const struct nx_snapshot *snapshot, nx
         .nlink = node->nlink,
         .rdev = node->rdev,
         .size = node->size,
+        .stored = stored_bytes(node),
         .atime_ns = node->atime_ns,
         .mtime_ns = node->mtime_ns,
         .ctime_ns = node->ctime_ns,
@@ -184,7 +193,7 @@ enum nx_code store_attr(struct nx_db *db, const struct nx_snapshot *snapshot, nx
         return rc;
     out->parent = node->parent;
     out->nlink = (uint32_t)(2 + counters.subdirectories);
-    out->size = counters.documents + counters.drafts + counters.entries;
+    out->size = out->stored = counters.documents + counters.drafts + counters.entries;
     out->mtime_ns = counters.mtime_ns;
     out->ctime_ns = counters.ctime_ns;
     return NX_OK;

@@ -161,7 +161,19 @@ enum nx_code node_encode(const struct node *node, struct nx_buf *out)
     put_i64(&w, node->mtime_ns);
     put_difference(&w, node->atime_ns, node->mtime_ns);
     put_difference(&w, node->ctime_ns, node->mtime_ns);
-    return finish(&w, node->label, out);
+    if (node->kind != NX_KIND_FILE)
+        return finish(&w, node->label, out);
+    put_number(&w, node->pieces);
+    return finish(&w, node->tail, out);
+}
+
+static void take_data(struct reader *r, struct node *out)
+{
+    out->pieces = take_number(r);
+    out->tail = rest(r);
+    if (out->tail.len > TAIL_MAX_BYTES || out->tail.len > out->size ||
+        out->pieces > chunk_count(out->size))
+        r->at = NULL;
 }
 
 bool node_decode(struct nx_slice value, struct node *out)
@@ -183,7 +195,10 @@ bool node_decode(struct nx_slice value, struct node *out)
         out->atime_ns = take_difference(&r, out->mtime_ns);
         out->ctime_ns = take_difference(&r, out->mtime_ns);
     }
-    out->label = rest(&r);
+    if (out->kind == NX_KIND_FILE)
+        take_data(&r, out);
+    else
+        out->label = rest(&r);
     return r.at != NULL;
 }
 
@@ -318,6 +333,7 @@ void doc_header_attr(const struct doc_header *header, nx_ino collection, struct 
         .gid = header->gid,
         .nlink = 1,
         .size = header->text_bytes,
+        .stored = header->text_bytes,
         .atime_ns = header->atime_ns,
         .mtime_ns = header->mtime_ns,
         .ctime_ns = header->ctime_ns,

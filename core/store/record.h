@@ -24,7 +24,23 @@ struct node {
     int64_t mtime_ns, atime_ns, ctime_ns; /* of a directory: mtime and ctime are in its counters */
     nx_ino parent;                        /* of a directory or a document */
     struct nx_slice label; /* directory: its name; document: its id; symlink: its target */
+    uint64_t pieces;       /* of a plain file: how many chunks it has */
+    struct nx_slice tail;  /* of a plain file: its last bytes, which no chunk holds */
 };
+
+/* A plain file's data stands in chunks; up to this many bytes of its end stand in its node. */
+#define CHUNK_BYTES 32768u
+#define TAIL_MAX_BYTES 2048u
+
+static inline uint64_t chunk_count(uint64_t size)
+{
+    return size / CHUNK_BYTES + (size % CHUNK_BYTES != 0);
+}
+/* The bytes of a plain file that chunks may hold. */
+static inline uint64_t node_chunked(const struct node *node)
+{
+    return node->size - node->tail.len;
+}
 
 enum nx_code node_encode(const struct node *node, struct nx_buf *out);
 bool node_decode(struct nx_slice value, struct node *out);

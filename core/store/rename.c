@@ -9,6 +9,7 @@
 #include "store/body.h"
 #include "store/place.h"
 #include "store/tree.h"
+#include "store/xattr.h"
 
 struct move {
     struct tx *tx;
@@ -147,7 +148,7 @@ static enum nx_code parse_file(struct tx *tx, const struct place *file, const st
                            NAME_ARG(doc->name));
         return NX_OK;
     }
-    rc = file_read_all(tx->db, file->entry.ino, file->node.size, NX_DOC_MAX_BYTES, text, err);
+    rc = file_read_all(tx->db, file->entry.ino, &file->node, NX_DOC_MAX_BYTES, text, err);
     if (rc != NX_OK)
         return rc;
     return body_of_text(tx->db->io, nx_buf_slice(text), &doc->id, work, &id, body, err);
@@ -181,8 +182,8 @@ static void let_file_go(struct tx *tx, struct place *file, bool keeps_number)
 {
     if (!keeps_number)
         file_unlink(tx, file->entry.ino, &file->node);
-    else if (file->node.size > 0)
-        file_delete_data(tx, file->entry.ino, file->node.size);
+    else
+        file_delete_data(tx, file->entry.ino, &file->node);
 }
 
 static enum nx_code commit_file(struct move *move, struct nx_err *err)
@@ -201,6 +202,8 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     rc = choose_number(tx, &move->from, &move->to, &header, &keeps_number, err);
     if (rc == NX_OK)
         rc = place_remove_plain(tx, &move->from, err);
+    if (rc == NX_OK && !keeps_number)
+        rc = xattr_copy(tx, move->from.entry.ino, header.ino, err);
     if (rc != NX_OK)
         return rc;
     let_file_go(tx, &move->from, keeps_number);
@@ -232,9 +235,8 @@ static enum nx_code put_text_file(struct tx *tx, const struct place *doc, nx_ino
 
     if (rc != NX_OK)
         return rc;
-    node.size = text.len;
+    file_put_all(tx, ino, &node, nx_buf_slice(&text));
     tx_put_node(tx, ino, &node);
-    file_put_all(tx, ino, nx_buf_slice(&text));
     return NX_OK;
 }
 
@@ -250,6 +252,8 @@ static enum nx_code move_away(struct move *move, struct nx_err *err)
     rc = numbers_take(&tx->db->numbers, 1, &ino, err);
     if (rc == NX_OK)
         rc = put_text_file(tx, &move->from, ino, err);
+    if (rc == NX_OK)
+        rc = xattr_copy(tx, move->from.header.ino, ino, err);
     if (rc == NX_OK)
         rc = place_remove_document(tx, &move->from, true, err);
     if (rc == NX_OK && move->to.exists)
@@ -367,9 +371,12 @@ static enum nx_code exchange_documents(struct move *move, struct nx_err *err)
 
     if (rc == NX_OK)
         rc = copy_document(tx, &move->to, &move->from, move->to.header.ino, err);
-    if (rc == NX_OK) /* the second copy replaced a document of this number */
-        tx_put_document_node(tx, move->from.header.ino, move->to.dir, id_slice(&move->to.id));
-    return rc;
+    if (rc != NX_OK)
+        return rc;
+    /* the second copy replaced a document of this number, the first one of the other's */
+    tx_put_document_node(tx, move->from.header.ino, move->to.dir, id_slice(&move->to.id));
+    rc = xattr_copy(tx, move->from.header.ino, move->from.header.ino, err);
+    return rc == NX_OK ? xattr_copy(tx, move->to.header.ino, move->to.header.ino, err) : rc;
 }
 
 /* The contents change places; each name keeps its number. */
@@ -395,8 +402,10 @@ static enum nx_code exchange_file(struct tx *tx, struct place *file, struct plac
     rc = numbers_take(&tx->db->numbers, 1, &header.revision, err);
     if (rc != NX_OK)
         return rc;
-    file_delete_data(tx, file->entry.ino, file->node.size);
+    file_delete_data(tx, file->entry.ino, &file->node);
     rc = put_text_file(tx, doc, file->entry.ino, err);
+    if (rc == NX_OK)
+        rc = xattr_swap(tx, file->entry.ino, doc->header.ino, err);
     return rc == NX_OK ? place_put_document(tx, doc, &header, body.bson, body.source, err) : rc;
 }
 

@@ -40,6 +40,9 @@ struct nx_db {
     struct pins pins;
     struct recent recent;
     struct trash trash;
+    /* Some node has extended attributes, or had: its record goes with it. Set before the first is
+     * committed, under the node's lock. */
+    _Atomic bool xattrs;
     struct nx_mutex idle_mu;
     struct tx *idle; /* guarded by idle_mu; changes kept for reuse */
 };

@@ -104,21 +104,28 @@ enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *ch
 
 /* --- emptying one directory ------------------------------------------------------------------- */
 
-static enum nx_code add_document(struct nx_batch *batch, struct nx_iter *iter, struct nx_err *err)
+static enum nx_code add_document(struct nx_db *db, struct nx_batch *batch, struct nx_iter *iter,
+                                 struct nx_err *err)
 {
     struct doc_header header;
     struct nx_slice body;
     struct key key;
+    enum nx_code rc;
 
     if (!doc_header_decode(nx_iter_value(iter), &header, &body))
         return nx_fail(err, NX_ECORRUPT, "a dropped document cannot be read");
     key_of(&key, KEY_NODE, header.ino);
-    return nx_batch_delete(batch, key_slice(&key)) == NX_OK ? NX_OK : nx_fail_nomem(err);
+    rc = nx_batch_delete(batch, key_slice(&key));
+    if (rc == NX_OK && atomic_load_explicit(&db->xattrs, memory_order_acquire)) {
+        key_of(&key, KEY_XATTR, header.ino);
+        rc = nx_batch_delete(batch, key_slice(&key));
+    }
+    return rc == NX_OK ? NX_OK : nx_fail_nomem(err);
 }
 
 /* Delete the nodes of the next documents, and the documents up to there. NX_DONE after the last. */
-static enum nx_code add_step(struct nx_batch *batch, struct nx_iter *iter, nx_ino dir,
-                             struct nx_err *err)
+static enum nx_code add_step(struct nx_db *db, struct nx_batch *batch, struct nx_iter *iter,
+                             nx_ino dir, struct nx_err *err)
 {
     struct key begin, end;
     enum nx_code rc = NX_OK;
@@ -127,7 +134,7 @@ static enum nx_code add_step(struct nx_batch *batch, struct nx_iter *iter, nx_in
     key_of(&begin, KEY_DOCUMENT, dir);
     key_of(&end, KEY_DOCUMENT, dir + 1);
     for (unsigned i = 0; more && i < STEP_COUNT && rc == NX_OK; i++) {
-        rc = add_document(batch, iter, err);
+        rc = add_document(db, batch, iter, err);
         more = nx_iter_next(iter);
     }
     if (rc == NX_OK)
@@ -156,7 +163,7 @@ static enum nx_code empty_documents(struct nx_db *db, struct nx_iter *iter, stru
 
         nx_batch_clear(batch);
         nx_batch_mark_reclaiming(batch);
-        rc = add_step(batch, iter, dir, err);
+        rc = add_step(db, batch, iter, dir, err);
         if (rc != NX_OK && rc != NX_DONE)
             return rc;
         committed = nx_engine_commit(db->engine, batch, NX_BUFFERED, err);
@@ -275,7 +282,7 @@ static enum nx_code empty_one(struct nx_db *db, nx_ino dir, struct nx_err *err)
     nx_batch_mark_reclaiming(tx->batch);
     tx_lock(tx, stripe_of(dir));
     tx_delete_all(tx, KEY_BODY, dir);
-    tx_delete(tx, KEY_NODE, dir);
+    tx_delete_node(tx, dir);
     tx_delete(tx, KEY_COUNTERS, dir);
     tx_delete(tx, KEY_TRASH, dir);
     rc = tx_finish(tx, NX_OK, err);

@@ -409,6 +409,21 @@ void tx_delete(struct tx *tx, enum key_kind kind, uint64_t number)
     delete (tx, &key);
 }
 
+void tx_put_value(struct tx *tx, enum key_kind kind, uint64_t number, struct nx_slice value)
+{
+    struct key key;
+
+    key_of(&key, kind, number);
+    put(tx, &key, value);
+}
+
+void tx_delete_node(struct tx *tx, nx_ino ino)
+{
+    tx_delete(tx, KEY_NODE, ino);
+    if (atomic_load_explicit(&tx->db->xattrs, memory_order_acquire))
+        tx_delete(tx, KEY_XATTR, ino);
+}
+
 void tx_delete_keys(struct tx *tx, const struct key *begin, const struct key *end)
 {
     fail(tx, nx_batch_delete_range(tx->batch, key_slice(begin), key_slice(end)));
@@ -514,10 +529,7 @@ void tx_put_chunk(struct tx *tx, nx_ino ino, uint64_t number, struct nx_slice da
 
 void tx_put_mark(struct tx *tx, enum key_kind kind, uint64_t number)
 {
-    struct key key;
-
-    key_of(&key, kind, number);
-    put(tx, &key, NX_SLICE_NULL);
+    tx_put_value(tx, kind, number, NX_SLICE_NULL);
 }
 
 void tx_delete_chunk(struct tx *tx, nx_ino ino, uint64_t number)

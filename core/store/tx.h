@@ -64,7 +64,11 @@ void tx_put_node(struct tx *tx, nx_ino ino, const struct node *node);
 void tx_put_document_node(struct tx *tx, nx_ino ino, nx_ino collection, struct nx_slice id);
 /* Of a new directory; those of an old one are edited through tx_dir. */
 void tx_put_counters(struct tx *tx, nx_ino ino, const struct counters *counters);
+/* Any record of one number. */
+void tx_put_value(struct tx *tx, enum key_kind kind, uint64_t number, struct nx_slice value);
 void tx_delete(struct tx *tx, enum key_kind kind, uint64_t number);
+/* A node's record and its extended attributes. */
+void tx_delete_node(struct tx *tx, nx_ino ino);
 /* Every key of (kind, number, ...). */
 void tx_delete_all(struct tx *tx, enum key_kind kind, uint64_t number);
 void tx_delete_keys(struct tx *tx, const struct key *begin, const struct key *end);
@@ -83,6 +87,21 @@ void tx_put_chunk(struct tx *tx, nx_ino ino, uint64_t number, struct nx_slice da
 void tx_delete_chunk(struct tx *tx, nx_ino ino, uint64_t number);
 /* A key of no value. */
 void tx_put_mark(struct tx *tx, enum key_kind kind, uint64_t number);
+
+/* --- a change of one node (names.c) ------------------------------------------------------------
+ */
+
+/* `node` is as it is under the lock. */
+typedef enum nx_code (*change_node_fn)(struct tx *tx, nx_ino ino, struct node *node, void *arg,
+                                       struct nx_err *err);
+/* Run `fn` as a change of its own, under the lock of the node: a document's is its collection's.
+ * `reclaims`: it makes room. */
+enum nx_code change_node(struct nx_db *db, nx_ino ino, const struct nx_change *change,
+                         bool reclaims, change_node_fn fn, void *arg, struct nx_err *err);
+/* Set attributes; ctime in any case. `out` may be NULL. */
+enum nx_code change_attributes(struct tx *tx, nx_ino ino, struct node *node, unsigned mask,
+                               const struct nx_attr *values, struct nx_attr *out,
+                               struct nx_err *err);
 
 /* Names are copied. */
 void tx_event(struct tx *tx, enum nx_event_type type, enum nx_kind kind, nx_ino ino, nx_ino parent,

@@ -5,10 +5,11 @@
  * it I3  a plain node has as many entries as its link count; without one it is marked as an orphan
  *   I4  a directory's counters are the number of its documents, drafts, entries and subdirectories
  *   I5  a large document has a body of its length, and there is no other body
- *   I6  data belongs to a plain file and lies within its size
+ *   I6  data belongs to a plain file and lies before its tail, and the file counts its pieces
  *   I7  a directory in the trash is marked there, and only such
  *   I8  every number was given: it is below the reserved one
- *   I9  a document's BSON is valid and its text has the length that its header says */
+ *   I9  a document's BSON is valid and its text has the length that its header says
+ *   I10 extended attributes belong to a node and are in order */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -16,12 +17,15 @@
 #include "store/body.h"
 #include "store/file.h"
 #include "store/meta.h"
+#include "store/xattr.h"
 
 struct verify {
     struct nx_db *db;
-    struct nx_snapshot *snapshot; /* owned */
-    uint64_t next;                /* I8 */
-    struct nx_buf links;          /* uint64_t: the node of every plain entry, sorted */
+    struct nx_snapshot *snapshot;    /* owned */
+    uint64_t next;                   /* I8 */
+    uint64_t file, found, counted;   /* I6: pieces of the file that the pass is in */
+    uint64_t all_found, all_counted; /* of all files */
+    struct nx_buf links;             /* uint64_t: the node of every plain entry, sorted */
     struct nx_buf buf, text, whole;
 };
 
@@ -153,6 +157,7 @@ static enum nx_code check_plain_node(struct verify *v, nx_ino ino, const struct 
 {
     uint32_t links = count_links(v, ino);
 
+    v->all_counted += node->pieces;
     if (links != node->nlink)
         return BROKEN(err, "node %" PRIu64 " has %u names and a link count of %u (I3)", ino, links,
                       node->nlink);
@@ -313,21 +318,63 @@ static enum nx_code check_counters(struct verify *v, uint64_t dir, struct nx_sli
 
 /* --- data ------------------------------------------------------------------------------------- */
 
+/* At a file's first piece, and after the last of all. */
+static enum nx_code end_file(struct verify *v, struct nx_err *err)
+{
+    if (v->found == v->counted)
+        return NX_OK;
+    return BROKEN(err,
+                  "file %" PRIu64 " counts %" PRIu64 " pieces of data and has %" PRIu64 " (I6)",
+                  v->file, v->counted, v->found);
+}
+
+static enum nx_code end_files(struct verify *v, struct nx_err *err)
+{
+    enum nx_code rc = end_file(v, err);
+
+    if (rc == NX_OK && v->all_found != v->all_counted)
+        return BROKEN(err, "files count %" PRIu64 " pieces of data and have %" PRIu64 " (I6)",
+                      v->all_counted, v->all_found);
+    return rc;
+}
+
 static enum nx_code check_chunk(struct verify *v, uint64_t ino, struct nx_slice tail,
                                 struct nx_slice value, struct nx_err *err)
 {
     struct node node;
     uint64_t number;
+    enum nx_code rc = ino == v->file ? NX_OK : end_file(v, err);
 
+    if (rc != NX_OK)
+        return rc;
     if (tail.len != 8 || value.len == 0 || value.len > CHUNK_BYTES)
         return BROKEN(err, "a piece of file %" PRIu64 " has %zu bytes", ino, value.len);
     number = key_number(tail);
     if (!any_node(v, ino, &v->buf, &node) || node.kind != NX_KIND_FILE)
         return BROKEN(err, "data of %" PRIu64 ", no plain file (I6)", ino);
-    if (number > FILE_MAX_BYTES / CHUNK_BYTES || number * CHUNK_BYTES + value.len > node.size)
+    if (number > FILE_MAX_BYTES / CHUNK_BYTES ||
+        number * CHUNK_BYTES + value.len > node_chunked(&node))
         return BROKEN(err,
                       "file %" PRIu64 " of %" PRIu64 " bytes has data at piece %" PRIu64 " (I6)",
                       ino, node.size, number);
+    if (ino != v->file)
+        v->found = 0;
+    v->file = ino;
+    v->counted = node.pieces;
+    v->found++;
+    v->all_found++;
+    return NX_OK;
+}
+
+static enum nx_code check_xattr(struct verify *v, uint64_t ino, struct nx_slice tail,
+                                struct nx_slice value, struct nx_err *err)
+{
+    struct node node;
+
+    if (tail.len != 0 || !xattr_is_valid(value))
+        return BROKEN(err, "the extended attributes of node %" PRIu64 " cannot be read (I10)", ino);
+    if (!any_node(v, ino, &v->buf, &node))
+        return BROKEN(err, "extended attributes of %" PRIu64 ", no node (I10)", ino);
     return NX_OK;
 }
 
@@ -431,8 +478,9 @@ static const struct pass {
     check_fn check;
 } passes[] = {
     {KEY_ENTRY, check_entry},       {KEY_LISTING, check_listing}, {KEY_NODE, check_node},
-    {KEY_COUNTERS, check_counters}, {KEY_CHUNK, check_chunk},     {KEY_DOCUMENT, check_document},
-    {KEY_BODY, check_body},         {KEY_TRASH, check_trash},     {KEY_ORPHAN, check_orphan},
+    {KEY_COUNTERS, check_counters}, {KEY_CHUNK, check_chunk},     {KEY_XATTR, check_xattr},
+    {KEY_DOCUMENT, check_document}, {KEY_BODY, check_body},       {KEY_TRASH, check_trash},
+    {KEY_ORPHAN, check_orphan},
 };
 
 struct pass_run {
@@ -463,6 +511,8 @@ static enum nx_code run_passes(struct verify *v, struct nx_err *err)
         key_of_kind(&lower, passes[i].kind);
         key_of_kind(&upper, passes[i].kind + 1u);
         rc = each(v, &lower, &upper, check_record, &run, err);
+        if (rc == NX_OK && passes[i].kind == KEY_CHUNK)
+            rc = end_files(v, err);
         if (passes[i].kind == KEY_ENTRY && v->links.len)
             qsort(v->links.data, v->links.len / sizeof(uint64_t), sizeof(uint64_t),
                   compare_numbers);

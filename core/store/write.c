@@ -357,7 +357,7 @@ static void delete_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir
     if (!is_document(now))
         return;
     tx_delete_document(tx, item->collection, id, now->stored_large);
-    tx_delete(tx, KEY_NODE, now->header.ino);
+    tx_delete_node(tx, now->header.ino);
     dir->counters.documents--;
     tx_touch(tx, dir);
     result->deleted++;

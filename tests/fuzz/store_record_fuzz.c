@@ -4,6 +4,7 @@
  */
 #include "store/keys.h"
 #include "store/record.h"
+#include "store/xattr.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Decode what `again` has; the caller compares. */
@@ -16,7 +17,8 @@ static void try_node(struct nx_slice value)
         CLAIM(node_encode(&node, &again) == NX_OK);
         CLAIM(node_decode(nx_buf_slice(&again), &twice));
         CLAIM(twice.kind == node.kind && twice.parent == node.parent && twice.size == node.size &&
-              nx_slice_equal(twice.label, node.label));
+              nx_slice_equal(twice.label, node.label) && twice.pieces == node.pieces &&
+              nx_slice_equal(twice.tail, node.tail) && node.tail.len <= node.size);
     }
     nx_buf_fini(&again);
 }
@@ -66,6 +68,12 @@ static void try_header(struct nx_slice value)
     nx_buf_fini(&again);
 }
 
+static void try_xattr(struct nx_slice value)
+{
+    if (xattr_is_valid(value)) /* the smallest is a name of one byte and two lengths */
+        CLAIM(value.len >= 3 && value.data[0] > 0);
+}
+
 static void try_key(struct nx_slice value)
 {
     struct nx_slice tail;
@@ -80,8 +88,8 @@ static void try_key(struct nx_slice value)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(struct nx_slice) = {try_node, try_counters, try_entry, try_header,
-                                                     try_key};
+    static void (*const tries[])(struct nx_slice) = {try_node,   try_counters, try_entry,
+                                                     try_header, try_key,      try_xattr};
 
     if (size)
         tries[data[0] % (sizeof tries / sizeof tries[0])](nx_slice(data + 1, size - 1));

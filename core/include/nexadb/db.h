@@ -80,7 +80,8 @@ struct nx_attr {
     uint32_t uid, gid;
     uint32_t nlink;
     uint64_t rdev;
-    uint64_t size; /* exact bytes that a read gives; of a directory: entries */
+    uint64_t size;   /* exact bytes that a read gives; of a directory: entries */
+    uint64_t stored; /* bytes of it that are no holes, about */
     int64_t atime_ns, mtime_ns, ctime_ns;
     uint64_t revision; /* of a document: changes with every new content or metadata */
 };
@@ -171,8 +172,46 @@ NX_API enum nx_code nx_db_read(struct nx_db *db, const struct nx_snapshot *snaps
 NX_API enum nx_code nx_db_write(struct nx_db *db, nx_ino ino, uint64_t offset, const void *data,
                                 size_t len, const struct nx_change *change, struct nx_attr *out,
                                 struct nx_err *err);
+/* With NX_ALLOCATE_HOLE the bytes become zeros that take no space, else they are only promised to
+ * fit: the file gets longer, unless NX_ALLOCATE_KEEP_SIZE. */
+enum { NX_ALLOCATE_KEEP_SIZE = 1, NX_ALLOCATE_HOLE = 2 };
+NX_API enum nx_code nx_db_allocate(struct nx_db *db, nx_ino ino, unsigned flags, uint64_t offset,
+                                   uint64_t len, const struct nx_change *change,
+                                   struct nx_attr *out, struct nx_err *err);
+/* Move `*offset` to the first byte from there on that is in a hole (`hole`; the end counts as one)
+ * or is not. NX_DONE when there is none, or at or behind the end. */
+NX_API enum nx_code nx_db_seek(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                               bool hole, uint64_t *offset, struct nx_err *err);
 NX_API enum nx_code nx_db_readlink(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                    struct nx_buf *out, struct nx_err *err);
+
+/* --- extended attributes -----------------------------------------------------------------------
+ */
+
+/*
+ * Of any node: names of up to NX_XATTR_NAME_MAX bytes, each with a value. What a prefix allows is
+ * the door's business. They stay with the file through renames, also where it becomes a document or
+ * a plain file, and go with it.
+ */
+#define NX_XATTR_NAME_MAX 255u
+#define NX_XATTR_VALUE_MAX 65536u
+#define NX_XATTR_NAMES_MAX 65536u        /* of all names of a node, each with its NUL */
+#define NX_XATTR_TOTAL_MAX (1024u << 10) /* of all names and values of a node */
+
+enum { NX_XATTR_CREATE = 1, NX_XATTR_REPLACE = 2 };
+/* NX_EEXISTS, NX_ENODATA by `flags`; NX_ENAMETOOLONG; NX_ETOOBIG past a limit. */
+NX_API enum nx_code nx_db_xattr_set(struct nx_db *db, nx_ino ino, struct nx_slice name,
+                                    struct nx_slice value, unsigned flags,
+                                    const struct nx_change *change, struct nx_err *err);
+/* NX_ENODATA when it is not there, here and in what follows. */
+NX_API enum nx_code nx_db_xattr_remove(struct nx_db *db, nx_ino ino, struct nx_slice name,
+                                       const struct nx_change *change, struct nx_err *err);
+NX_API enum nx_code nx_db_xattr_get(struct nx_db *db, const struct nx_snapshot *snapshot,
+                                    nx_ino ino, struct nx_slice name, struct nx_buf *out,
+                                    struct nx_err *err);
+/* The names, each with its NUL. */
+NX_API enum nx_code nx_db_xattr_list(struct nx_db *db, const struct nx_snapshot *snapshot,
+                                     nx_ino ino, struct nx_buf *out, struct nx_err *err);
 
 /* --- listing a directory ---------------------------------------------------------------------- */
 

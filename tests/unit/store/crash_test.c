@@ -89,8 +89,11 @@ static void change_names(struct history *h, const struct nx_change *change)
     case 0:
         if (nx_db_create(h->db, dir, name, strlen(name), NX_SLICE_NULL, change, &attr, NULL) ==
                 NX_OK &&
-            attr.kind == NX_KIND_FILE)
+            attr.kind == NX_KIND_FILE) {
             nx_db_write(h->db, attr.ino, 0, "{\"file\":1}", 10, change, NULL, NULL);
+            nx_db_xattr_set(h->db, attr.ino, nx_slice_str("user.a"), nx_slice_str("v"), 0, change,
+                            NULL);
+        }
         break;
     case 1:
         nx_db_unlink(h->db, dir, name, strlen(name), change, NULL, NULL);

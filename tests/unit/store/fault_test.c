@@ -38,6 +38,14 @@ static void run_scenario(struct nx_io *io)
             nx_db_create(db, attr.ino, "file", 4, NX_SLICE_NULL, &change, &file, &err), &err) &&
         scenario_continues(nx_db_write(db, file.ino, 0, "{\"w\":2}", 7, &change, NULL, &err),
                            &err) &&
+        scenario_continues(nx_db_xattr_set(db, file.ino, nx_slice_str("user.a"), nx_slice_str("v"),
+                                           0, &change, &err),
+                           &err) &&
+        scenario_continues(
+            nx_db_allocate(db, file.ino, NX_ALLOCATE_HOLE, 7, 70000, &change, NULL, &err), &err) &&
+        scenario_continues(nx_db_set_attr(db, file.ino, NX_SET_SIZE, &(struct nx_attr){.size = 7},
+                                          &change, NULL, &err),
+                           &err) &&
         scenario_continues(rename_name(db, attr.ino, "file", attr.ino, "a.json", 0, &err), &err) &&
         scenario_continues(rename_name(db, attr.ino, "a.json", attr.ino, "b.json", 0, &err), &err))
         scenario_continues(nx_db_drop(db, attr.ino, &change, &err), &err);
