@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
 #include "fs/rejected.h"
@@ -254,6 +255,8 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 
     if (rc == NX_OK)
         rc = magic_is(ino) ? magic_stat(fs, ino, &attr, &err) : place_stat(fs, &place, &attr, &err);
+    if (rc == NX_ENOTFOUND && ghosts_find(fs->ghosts, ino, &attr))
+        rc = NX_OK; /* somebody's working directory: empty */
     if (rc != NX_OK) {
         place_close(&place);
         if (rc == NX_ENOTFOUND)

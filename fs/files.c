@@ -10,6 +10,7 @@
 #include <nexadb/id.h>
 
 #include "fs/caller.h"
+#include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
 #include "fs/reply.h"
@@ -45,15 +46,45 @@ static int needed_access(int flags)
     return (mode != O_WRONLY ? R_OK : 0) | (mode != O_RDONLY ? W_OK : 0);
 }
 
-/* A plain file is truncated by its open; a document only by what is then written. */
+/* A plain file is truncated by its open, which moves its times even when it is empty; a document
+ * only by what is then written. */
 static bool truncates(const struct nx_attr *attr, int flags)
 {
-    return attr->kind == NX_KIND_FILE && (flags & O_TRUNC) && attr->size > 0;
+    return attr->kind == NX_KIND_FILE && (flags & O_TRUNC);
 }
 
-static void open_truncating(fuse_req_t req, nx_ino ino, const struct fuse_file_info *file)
+static bool caller_has_group(fuse_req_t req, gid_t group)
 {
-    static const struct nx_attr empty = {.size = 0};
+    gid_t groups[256];
+    int count = fuse_req_getgroups(req, 256, groups);
+
+    if (fuse_req_ctx(req)->gid == group)
+        return true;
+    for (int i = 0; i < count && i < 256; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+/* Set-id bits vouch for content and owner: they fall when somebody else than root changes those.
+ * For writes the kernel sees to it; of a set-group-ID bit without group execution, and of an open
+ * that truncates, it leaves that to the file system. */
+static uint32_t mode_without_setid(fuse_req_t req, const struct nx_attr *attr)
+{
+    uint32_t mode = attr->mode & ~(uint32_t)S_ISUID;
+
+    if (fuse_req_ctx(req)->uid == 0)
+        return attr->mode;
+    if (mode & S_IXGRP || !caller_has_group(req, attr->gid))
+        mode &= ~(uint32_t)S_ISGID;
+    return mode;
+}
+
+static void open_truncating(fuse_req_t req, const struct nx_attr *attr,
+                            const struct fuse_file_info *file)
+{
+    struct nx_attr empty = {.size = 0, .mode = mode_without_setid(req, attr)};
+    unsigned set = NX_SET_SIZE | (empty.mode != attr->mode ? NX_SET_MODE : 0);
     struct parked *parked = parked_new(req, "open", PARKED_OPEN);
     struct nx_err err = NX_ERR_INIT;
     struct nx_change change;
@@ -66,8 +97,7 @@ static void open_truncating(fuse_req_t req, nx_ino ino, const struct fuse_file_i
     change = parked_change(parked);
     parked_finish(
         parked,
-        nx_db_set_attr(parked->fs->db, ino, NX_SET_SIZE, &empty, &change, &parked->attr, &err),
-        &err);
+        nx_db_set_attr(parked->fs->db, attr->ino, set, &empty, &change, &parked->attr, &err), &err);
 }
 
 static enum nx_code open_past(fuse_req_t req, struct fs_place *place, const struct nx_attr *attr,
@@ -114,7 +144,7 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
                           : files_open_handle(req, &attr, file, &err);
     place_close(&place);
     if (rc == NX_OK && truncates(&attr, file->flags))
-        open_truncating(req, ino, file);
+        open_truncating(req, &attr, file);
     else if (rc == NX_OK)
         handle_reply_open(req, file);
     else if (rc == NX_ENOTFOUND)
@@ -167,8 +197,6 @@ void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     handle_release(handle, req);
 }
 
-/* --- attributes ------------------------------------------------------------------------------- */
-
 static enum nx_code stat_node(struct fs *fs, fuse_ino_t ino, struct nx_attr *out,
                               struct nx_err *err)
 {
@@ -181,6 +209,49 @@ static enum nx_code stat_node(struct fs *fs, fuse_ino_t ino, struct nx_attr *out
     place_close(&place);
     return rc;
 }
+
+/* A document keeps its size, so there is nothing to do for a promise of room; other kinds of
+ * allocation would change its text. */
+void files_allocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+                    struct fuse_file_info *file)
+{
+    struct handle *handle = handle_enter(req, file);
+
+    (void)ino;
+    if (handle->class->allocate)
+        handle->class->allocate(handle, req, mode, offset, len);
+    else
+        fuse_reply_err(req, mode == FALLOC_FL_KEEP_SIZE ? 0 : EOPNOTSUPP);
+}
+
+/* Without holes it is all data. */
+static void seek_in_data(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence)
+{
+    struct nx_attr attr = {.size = 0};
+    struct nx_err err = NX_ERR_INIT;
+
+    if (!magic_is(ino) && stat_node(fs_of(req), ino, &attr, &err) != NX_OK)
+        reply_fail(req, "lseek", &err);
+    else if ((uint64_t)offset >= attr.size)
+        fuse_reply_err(req, ENXIO);
+    else
+        fuse_reply_lseek(req, whence == SEEK_HOLE ? (off_t)attr.size : offset);
+}
+
+void files_seek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+                struct fuse_file_info *file)
+{
+    struct handle *handle = handle_enter(req, file);
+
+    if (whence != SEEK_DATA && whence != SEEK_HOLE)
+        fuse_reply_err(req, EINVAL);
+    else if (handle->class->seek)
+        handle->class->seek(handle, req, offset, whence);
+    else
+        seek_in_data(req, ino, offset, whence);
+}
+
+/* --- attributes ------------------------------------------------------------------------------- */
 
 void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
@@ -199,15 +270,23 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     }
     if (rc == NX_OK)
         reply_attr(req, &attr, generation);
+    else if (rc == NX_ENOTFOUND && ghosts_find(fs->ghosts, ino, &attr))
+        reply_attr(req, &attr, generation - 1);
     else if (rc == NX_ENOTFOUND)
         fuse_reply_err(req, ESTALE);
     else
         reply_fail(req, "getattr", &err);
 }
 
+/* Times end in 1677 and 2262: what lies beyond becomes the end. */
 static int64_t to_ns(struct timespec t)
 {
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    int64_t ns;
+
+    if (__builtin_mul_overflow((int64_t)t.tv_sec, INT64_C(1000000000), &ns) ||
+        __builtin_add_overflow(ns, (int64_t)t.tv_nsec, &ns))
+        return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return ns;
 }
 
 static unsigned wanted_changes(struct fs *fs, const struct stat *values, int mask,
@@ -253,6 +332,19 @@ static enum nx_code check_owner(fuse_req_t req, unsigned set, const struct nx_at
     if ((set & NX_SET_SIZE) && !by_handle && !caller_may(caller->uid, caller->gid, attr, W_OK))
         return nx_fail(err, NX_EACCES, "mode %o does not allow it", attr->mode);
     return NX_OK;
+}
+
+/* A new owner or group: see mode_without_setid. What falls in most cases is in the request. */
+static void drop_setgid(fuse_req_t req, const struct nx_attr *attr, unsigned *set,
+                        struct nx_attr *values)
+{
+    uint32_t mode = mode_without_setid(req, attr);
+
+    if (!(*set & (NX_SET_UID | NX_SET_GID)) || *set & NX_SET_MODE || mode == attr->mode ||
+        attr->kind == NX_KIND_COLLECTION || attr->kind == NX_KIND_DIRECTORY)
+        return;
+    values->mode = mode;
+    *set |= NX_SET_MODE;
 }
 
 /* Everything but the size of a document, which has its own ways. */
@@ -314,14 +406,16 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *values, int mask
     rc = nx_db_stat(fs->db, NULL, ino, &attr, &err);
     if (rc == NX_OK)
         rc = check_owner(req, set, &wanted, &attr, file != NULL, &err);
-    if (rc == NX_ENOTFOUND)
+    if (rc == NX_ENOTFOUND) {
         fuse_reply_err(req, ESTALE);
-    else if (rc != NX_OK)
+    } else if (rc != NX_OK) {
         reply_fail(req, "setattr", &err);
-    else if ((set & NX_SET_SIZE) && attr.kind <= NX_KIND_DRAFT)
+    } else if ((set & NX_SET_SIZE) && attr.kind <= NX_KIND_DRAFT) {
         document_truncate(req, ino, values->st_size);
-    else
+    } else {
+        drop_setgid(req, &attr, &set, &wanted);
         set_in_store(req, &attr, set, &wanted);
+    }
 }
 
 void files_statfs(fuse_req_t req, fuse_ino_t ino)

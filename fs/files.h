@@ -17,6 +17,10 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file);
 void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *values, int mask,
                    struct fuse_file_info *file);
 void files_statfs(fuse_req_t req, fuse_ino_t ino);
+void files_allocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+                    struct fuse_file_info *file);
+void files_seek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+                struct fuse_file_info *file);
 
 /* The handle of an open or a create goes to file->fh, with how the kernel is to read it. Its flags
  * are file->flags. NX_ENOMEM, NX_EUNSUPPORTED for what is not opened here. */

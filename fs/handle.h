@@ -18,6 +18,9 @@ struct handle_class {
     void (*flush)(struct handle *handle, fuse_req_t req);
     void (*fsync)(struct handle *handle, fuse_req_t req);
     void (*resize)(struct handle *handle, fuse_req_t req, off_t size); /* ftruncate */
+    /* Of plain files; `mode` as in fallocate(2), `whence` SEEK_DATA or SEEK_HOLE. NULL: none. */
+    void (*allocate)(struct handle *handle, fuse_req_t req, int mode, off_t offset, off_t len);
+    void (*seek)(struct handle *handle, fuse_req_t req, off_t offset, int whence);
     /* `req` is NULL at the unmount. Answers it and frees the handle. */
     void (*release)(struct handle *handle, fuse_req_t req);
 };

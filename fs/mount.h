@@ -14,6 +14,7 @@
 #include "fs/fs.h"
 
 struct errors;
+struct ghosts;
 struct notifier;
 struct pool;
 struct seen;
@@ -41,6 +42,7 @@ struct fs {
 
     struct fuse_session *session; /* owned, as the rest */
     struct errors *errors;
+    struct ghosts *ghosts;
     struct notifier *notifier;
     struct pool *pool;
     struct seen *seen;

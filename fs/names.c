@@ -16,6 +16,7 @@
 
 #include "fs/errors.h"
 #include "fs/files.h"
+#include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
 #include "fs/notify.h"
@@ -267,6 +268,16 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
 
 /* --- removing --------------------------------------------------------------------------------- */
 
+/* It may be open still. */
+static void remember_removed(struct fs *fs, const struct nx_attr *attr)
+{
+    struct nx_io *io = nx_db_io(fs->db);
+    bool is_directory = attr->kind == NX_KIND_COLLECTION || attr->kind == NX_KIND_DIRECTORY;
+
+    if (attr->nlink == 1 || is_directory)
+        ghosts_add(fs->ghosts, attr, (int64_t)io->ops->realtime_ns(io));
+}
+
 void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct fs *fs = fs_of(req);
@@ -274,6 +285,7 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_attr dir, removed;
     struct nx_change change;
     struct parked *parked;
+    enum nx_code rc;
 
     if (!fs->options.read_only && !place_snapshot(parent) && magic_is_name(name) &&
         nx_db_stat(fs->db, NULL, parent, &dir, NULL) == NX_OK &&
@@ -284,8 +296,10 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
     if (refuse_change(req, parent, name) || !(parked = parked_new(req, "unlink", PARKED_STATUS)))
         return;
     change = parked_change(parked);
-    parked_finish(parked, nx_db_unlink(fs->db, parent, name, strlen(name), &change, &removed, &err),
-                  &err);
+    rc = nx_db_unlink(fs->db, parent, name, strlen(name), &change, &removed, &err);
+    if (rc == NX_OK)
+        remember_removed(fs, &removed);
+    parked_finish(parked, rc, &err);
 }
 
 /* The number of the rejected folder when a directory holds nothing else; 0 otherwise. */
@@ -328,6 +342,7 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_change change;
     struct parked *parked;
     struct nx_attr dir;
+    bool is_there;
     enum nx_code rc;
 
     if (fs->options.read_only || place_snapshot(parent)) {
@@ -338,8 +353,8 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
         snapshots_rmdir(req, name);
         return;
     }
-    if (strcmp(name, REJECTED) == 0 &&
-        nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) != NX_OK) {
+    is_there = nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) == NX_OK;
+    if (strcmp(name, REJECTED) == 0 && !is_there) {
         fuse_reply_err(req, 0); /* the folder that is not there yet */
         return;
     }
@@ -350,6 +365,8 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
     if (rc == NX_ENOTEMPTY && drop_rejected(fs, parent, name, change))
         rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
+    if (rc == NX_OK && is_there)
+        remember_removed(fs, &dir);
     parked_finish(parked, rc, &err);
 }
 
@@ -393,12 +410,21 @@ static void forget_renamed(struct fs *fs, nx_ino from_dir, const char *from, nx_
         notifier_forget_name(fs->notifier, from_dir, from);
 }
 
+/* What a rename takes the name from. */
+static bool find_replaced(struct fs *fs, nx_ino dir, const char *name, unsigned flags,
+                          struct nx_attr *out)
+{
+    return flags == 0 && nx_db_lookup(fs->db, NULL, dir, name, strlen(name), out, NULL) == NX_OK;
+}
+
 void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse_ino_t to_parent,
                   const char *to, unsigned flags)
 {
     struct nx_err err = NX_ERR_INIT;
     struct nx_change change;
+    struct nx_attr replaced;
     struct parked *parked;
+    bool replaces;
     struct fs *fs;
     enum nx_code rc;
 
@@ -416,10 +442,13 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
         return;
     fs = parked->fs;
     change = parked_change(parked);
+    replaces = find_replaced(fs, to_parent, to, flags, &replaced);
     rc = nx_db_rename(fs->db, from_parent, from, strlen(from), to_parent, to, strlen(to), flags,
                       &change, &err);
     if (rc != NX_OK)
         rc = explain_rename(fs, from_parent, from, to_parent, to, rc, &err);
+    else if (replaces)
+        remember_removed(fs, &replaced);
     parked_finish(parked, rc, &err);
     if (rc == NX_OK)
         forget_renamed(fs, from_parent, from, to_parent, to, flags);

@@ -2,16 +2,14 @@
  * ops.c - which request goes where, and what the mount agrees on with the kernel.
  *
  * What has no handler is answered ENOSYS by the library, once: COPY_FILE_RANGE (tools fall back to
- * read and write), locks (the kernel keeps them). GETXATTR has one that says so, because the kernel
- * asks it before every first write until it hears ENOSYS.
+ * read and write), locks (the kernel keeps them).
  */
 #include "fs/ops.h"
-
-#include <errno.h>
 
 #include "fs/dir.h"
 #include "fs/files.h"
 #include "fs/names.h"
+#include "fs/xattr.h"
 
 static void init(void *arg, struct fuse_conn_info *connection)
 {
@@ -24,12 +22,6 @@ static void init(void *arg, struct fuse_conn_info *connection)
                                     FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
     connection->max_background = 64;
     connection->congestion_threshold = 48;
-}
-
-static void getxattr_refuse(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
-{
-    (void)ino, (void)name, (void)size;
-    fuse_reply_err(req, ENOSYS);
 }
 
 /* Numbers are the store's: there is nothing to forget. */
@@ -72,6 +64,11 @@ const struct fuse_lowlevel_ops fs_ops = {
     .releasedir = dir_release,
     .fsyncdir = dir_fsync,
     .statfs = files_statfs,
-    .getxattr = getxattr_refuse,
+    .setxattr = xattr_set,
+    .getxattr = xattr_get,
+    .listxattr = xattr_list,
+    .removexattr = xattr_remove,
     .create = names_create,
+    .fallocate = files_allocate,
+    .lseek = files_seek,
 };

@@ -6,6 +6,7 @@
  * kernel's.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "fs/files.h"
 #include "fs/handle.h"
@@ -48,6 +49,60 @@ static void write_plain(struct handle *handle, fuse_req_t req, const char *data,
                   &err);
 }
 
+/* Room is not set aside, but what cannot fit is refused. */
+static enum nx_code check_room(struct fs *fs, off_t len, struct nx_err *err)
+{
+    struct nx_io *io = nx_db_io(fs->db);
+    struct nx_space space;
+    enum nx_code rc = io->ops->space(io, nx_db_spill_dir(fs->db), &space, err);
+
+    if (rc == NX_OK && (uint64_t)len > space.available_bytes)
+        return nx_fail(err, NX_ENOSPC, "%jd bytes do not fit in %ju", (intmax_t)len,
+                       (uintmax_t)space.available_bytes);
+    return rc;
+}
+
+static void allocate_plain(struct handle *handle, fuse_req_t req, int mode, off_t offset, off_t len)
+{
+    const int holes = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    unsigned flags = (mode & FALLOC_FL_KEEP_SIZE ? NX_ALLOCATE_KEEP_SIZE : 0u) |
+                     (mode & holes ? NX_ALLOCATE_HOLE : 0u);
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_change change;
+    struct parked *parked;
+    enum nx_code rc = NX_OK;
+
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | holes)) {
+        fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    parked = parked_new(req, "fallocate", PARKED_STATUS);
+    if (!parked)
+        return;
+    change = parked_change(parked);
+    if (!(mode & holes))
+        rc = check_room(handle->fs, len, &err);
+    if (rc == NX_OK)
+        rc = nx_db_allocate(handle->fs->db, handle->ino, flags, (uint64_t)offset, (uint64_t)len,
+                            &change, &parked->attr, &err);
+    parked_finish(parked, rc, &err);
+}
+
+static void seek_plain(struct handle *handle, fuse_req_t req, off_t offset, int whence)
+{
+    struct nx_err err = NX_ERR_INIT;
+    uint64_t at = (uint64_t)offset;
+    enum nx_code rc = nx_db_seek(handle->fs->db, ((struct plain *)handle)->snapshot, handle->ino,
+                                 whence == SEEK_HOLE, &at, &err);
+
+    if (rc == NX_OK)
+        fuse_reply_lseek(req, (off_t)at);
+    else if (rc == NX_DONE)
+        fuse_reply_err(req, ENXIO);
+    else
+        reply_fail(req, "lseek", &err);
+}
+
 static void fsync_plain(struct handle *handle, fuse_req_t req)
 {
     (void)handle;
@@ -72,6 +127,8 @@ static const struct handle_class plain_class = {
     .flush = handle_ok,
     .fsync = fsync_plain,
     .resize = NULL, /* by the node: files_setattr */
+    .allocate = allocate_plain,
+    .seek = seek_plain,
     .release = release_plain,
 };
 

@@ -49,7 +49,7 @@ void reply_stat(const struct nx_attr *attr, struct stat *out)
         .st_rdev = attr->rdev,
         .st_size = (off_t)attr->size,
         .st_blksize = 4096,
-        .st_blocks = (blkcnt_t)((attr->size + 511) / 512),
+        .st_blocks = (blkcnt_t)((attr->stored + 511) / 512),
         .st_atim = from_ns(attr->atime_ns),
         .st_mtim = from_ns(attr->mtime_ns),
         .st_ctim = from_ns(attr->ctime_ns),
