@@ -15,18 +15,55 @@
 struct plain {
     struct handle base;
     struct nx_snapshot *snapshot; /* owned; NULL: live, and the node is held */
+    atomic_bool moves_atime;      /* the first read does; relaxed: it says nothing of other data */
 };
+
+#define ATIME_MAX_AGE_NS (INT64_C(24) * 3600 * 1000000000)
+
+static int64_t now_ns(struct fs *fs)
+{
+    struct nx_io *io = nx_db_io(fs->db);
+
+    return (int64_t)io->ops->realtime_ns(io);
+}
+
+/* As relatime does: so that it shows whether the file was read since it changed, and about when. */
+static bool is_atime_due(struct fs *fs, const struct nx_attr *attr, int flags)
+{
+    if (fs->options.read_only || flags & O_NOATIME)
+        return false;
+    return attr->atime_ns <= attr->mtime_ns || attr->atime_ns <= attr->ctime_ns ||
+           now_ns(fs) - attr->atime_ns >= ATIME_MAX_AGE_NS;
+}
+
+static void ignore_end(void *arg, const struct nx_err *error)
+{
+    (void)arg, (void)error;
+}
+
+/* What comes of it is no matter to the read. */
+static void move_atime(struct fs *fs, nx_ino ino)
+{
+    struct nx_attr attr = {.atime_ns = now_ns(fs)};
+    struct nx_change change = {.durability = NX_BUFFERED, .origin = fs->origin, .done = ignore_end};
+
+    nx_db_set_attr(fs->db, ino, NX_SET_ATIME | NX_KEEP_CTIME, &attr, &change, NULL, NULL);
+}
 
 static void read_plain(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
 {
+    struct plain *plain = (struct plain *)handle;
     struct nx_err err = NX_ERR_INIT;
     void *data = reply_scratch(size);
     size_t got = 0;
 
+    if (atomic_load_explicit(&plain->moves_atime, memory_order_relaxed) &&
+        atomic_exchange_explicit(&plain->moves_atime, false, memory_order_relaxed))
+        move_atime(handle->fs, handle->ino);
     if (!data)
         fuse_reply_err(req, ENOMEM);
-    else if (nx_db_read(handle->fs->db, ((struct plain *)handle)->snapshot, handle->ino,
-                        (uint64_t)offset, data, size, &got, &err) == NX_OK)
+    else if (nx_db_read(handle->fs->db, plain->snapshot, handle->ino, (uint64_t)offset, data, size,
+                        &got, &err) == NX_OK)
         fuse_reply_buf(req, data, got);
     else
         reply_fail(req, "read", &err);
@@ -140,6 +177,8 @@ struct handle *plain_open(fuse_req_t req, const struct nx_attr *attr, struct fus
     if (!plain)
         return NULL;
     nx_db_pin(fs->db, attr->ino);
+    atomic_store_explicit(&plain->moves_atime, is_atime_due(fs, attr, file->flags),
+                          memory_order_relaxed);
     file->keep_cache = 1; /* what changes behind the kernel is taken back by the notifier */
     return &plain->base;
 }

@@ -324,7 +324,10 @@ static void set_times(const struct tx *tx, unsigned mask, const struct nx_attr *
         *atime = values->atime_ns;
     if (mask & NX_SET_MTIME)
         *mtime = values->mtime_ns;
-    *ctime = mask & NX_SET_CTIME ? values->ctime_ns : tx->now_ns;
+    if (mask & NX_SET_CTIME)
+        *ctime = values->ctime_ns;
+    else if (!(mask & NX_KEEP_CTIME))
+        *ctime = tx->now_ns;
 }
 
 static enum nx_code set_document(struct tx *tx, const struct node *node, unsigned mask,
@@ -341,7 +344,7 @@ static enum nx_code set_document(struct tx *tx, const struct node *node, unsigne
         return nx_fail(err, NX_EINVAL, "the size of a document is that of its text");
     if (rc == NX_OK)
         rc = store_header(tx->db, NULL, node->parent, node->label, &buf, &header, err);
-    if (rc == NX_OK && mask & ~(unsigned)NX_SET_ATIME)
+    if (rc == NX_OK && mask & ~(unsigned)(NX_SET_ATIME | NX_KEEP_CTIME))
         rc = numbers_take(&tx->db->numbers, 1, &header.revision, err);
     if (rc != NX_OK)
         return rc;

@@ -304,6 +304,27 @@ def refused():
             (ROOT, "mknod", "r", stat.S_IFREG | 0o640, 0), (ROOT, "mknod", "s", stat.S_IFSOCK | 0o640, 0)]
 
 
+def test_reading_moves_the_access_time_once(mount):
+    file = mount.path / "f"
+    file.write_text("text")
+
+    def read(flags=0):
+        fd = os.open(file, os.O_RDONLY | flags)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        assert os.read(fd, 10) == b"text"
+        os.close(fd)
+        return os.stat(file)
+    os.utime(file, ns=(5, 10))
+    before = os.stat(file)
+    assert read(os.O_NOATIME).st_atime_ns == 5
+    moved = read()
+    assert moved.st_atime_ns > before.st_ctime_ns
+    assert (moved.st_mtime_ns, moved.st_ctime_ns) == (10, before.st_ctime_ns)
+    assert read().st_atime_ns == moved.st_atime_ns
+    os.utime(file, ns=(moved.st_atime_ns, 10))  # changed since it was read
+    assert read().st_atime_ns > moved.st_atime_ns
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_behaves_like_a_native_directory(twins, name):
     cases = CASES[name]()

@@ -94,6 +94,7 @@ enum {
     NX_SET_ATIME = 16,
     NX_SET_MTIME = 32,
     NX_SET_CTIME = 64,
+    NX_KEEP_CTIME = 128, /* else it is now: for an atime that a read moved */
 };
 
 NX_API enum nx_code nx_db_stat(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
