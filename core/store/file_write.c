@@ -167,6 +167,8 @@ static enum nx_code drop_chunks(struct chunks *chunks, uint64_t from, uint64_t t
         return NX_OK;
     if (chunks->dense)
         count = to - from;
+    else if (from == 0 && to == chunks->end)
+        count = chunks->node->pieces;
     else
         rc = file_count_chunks(chunks->tx->db, NULL, chunks->ino, from, to, &count, err);
     if (rc != NX_OK || count == 0)

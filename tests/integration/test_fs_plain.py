@@ -1,15 +1,17 @@
 """Plain files with the tools that ask more of them: attributes, holes, locks, large files, a full and a read-only disk."""
+import ctypes
 import errno
 import fcntl
 import multiprocessing
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
 from conftest import NEXADB
-from twins import KEEP_SIZE, PUNCH_HOLE, fallocate
+from twins import KEEP_SIZE, PUNCH_HOLE, fallocate, libc
 
 XATTR = ("-o", "xattr")
 
@@ -217,3 +219,54 @@ def test_locks_hold_between_processes(mount):
         other.start()
         assert [answers.get(timeout=30) for _ in range(4)] == ["EAGAIN", "EAGAIN", "had", "had"]
         other.join()
+
+
+# --- programs and directories ---------------------------------------------------------------------
+
+def test_a_running_program_cannot_be_written(mount):
+    program = mount.path / "program"
+    shutil.copy(shutil.which("sleep"), program)
+    running = subprocess.Popen([program, "60"])
+    try:
+        assert error_of(open, program, "r+b") == errno.ETXTBSY
+    finally:
+        running.kill()
+        running.wait()
+    open(program, "r+b").close()
+
+
+def names_from(directory):
+    """The rest of a directory's names, each with the position behind it."""
+    while entry := libc.readdir(ctypes.c_void_p(directory)):
+        name = ctypes.string_at(entry + 19)  # struct dirent: ino, off, reclen, type, name
+        yield name.decode(), libc.telldir(ctypes.c_void_p(directory))
+
+
+def test_every_position_of_a_directory_can_be_returned_to(mount):
+    libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+    libc.telldir.restype = ctypes.c_long
+    for n in range(200):
+        (mount.path / f"f{n}").touch()
+    directory = libc.opendir(os.fsencode(mount.path))
+    listed = list(names_from(directory))
+    assert {name for name, _ in listed} == {".", "..", *(f"f{n}" for n in range(200))}
+    for n in range(0, len(listed) - 1, 7):
+        libc.seekdir(ctypes.c_void_p(directory), ctypes.c_long(listed[n][1]))
+        assert next(names_from(directory))[0] == listed[n + 1][0]
+    (mount.path / listed[60][0]).unlink()
+    libc.seekdir(ctypes.c_void_p(directory), ctypes.c_long(listed[60][1]))
+    assert next(names_from(directory))[0] == listed[61][0]
+    libc.closedir(ctypes.c_void_p(directory))
+
+
+def test_a_path_can_be_as_deep_as_the_kernel_takes_it(mount):
+    at = os.open(mount.path, os.O_RDONLY)
+    for _ in range(40):  # 40 times 255: more than one path can say
+        os.mkdir("d" * 255, dir_fd=at)
+        below = os.open("d" * 255, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("f", os.O_CREAT, dir_fd=at))
+    assert os.listdir(at) == ["f"]
+    os.close(at)
+    mount.out("rm -r d*")
