@@ -1,11 +1,8 @@
 /* command_mount.c - mount and umount. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +27,15 @@ static void on_fs_log(void *arg, const char *line)
     log_line(LOG_WARN, "mount", "%s", line);
 }
 
+static void watch_mount(struct daemon *daemon)
+{
+    struct nx_err err = NX_ERR_INIT;
+
+    if (guard_watch(&daemon->guard, daemon->mountpoint, &err) != NX_OK)
+        log_line(LOG_WARN, "mount", "after a kill -9 the next mount may have to free this one: %s",
+                 err.message);
+}
+
 static enum nx_code start_mount(struct daemon *daemon, struct nx_err *err)
 {
     const char *items = daemon->cli->config.mount_options;
@@ -50,6 +56,8 @@ static enum nx_code start_mount(struct daemon *daemon, struct nx_err *err)
                   daemon, &daemon->fs, err);
     if (rc == NX_OK)
         rc = mount_record_write(daemon->mountpoint, daemon->service->datadir, err);
+    if (rc == NX_OK)
+        watch_mount(daemon);
     return rc;
 }
 
@@ -57,6 +65,7 @@ static void end_mount(struct daemon *daemon)
 {
     if (daemon->fs)
         fs_unmount(daemon->fs);
+    guard_stop(&daemon->guard);
     mount_record_remove(daemon->mountpoint);
 }
 
@@ -93,30 +102,7 @@ static enum nx_code resolve_mountpoint(struct daemon *daemon, const char *path, 
     return NX_OK;
 }
 
-/* Only root may abort by umount; who mounted may through the control file system. */
-static void abort_connection(const char *mountpoint)
-{
-    char path[80];
-    struct statx stat;
-    FILE *file;
-
-    if (umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW) == 0 || errno == EBUSY ||
-        statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &stat) != 0)
-        return;
-    snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort",
-             (unsigned)makedev(stat.stx_dev_major, stat.stx_dev_minor));
-    file = fopen(path, "we");
-    if (file) {
-        fputs("1", file);
-        fclose(file);
-    }
-}
-
-/*
- * A daemon that is killed while its notifier waits for the lock of a directory, in which a program
- * waits for the daemon, cannot end: the notifier keeps the connection open, and the data directory
- * locked, until the connection is aborted.
- */
+/* A killed daemon whose guard could not set it free, or was killed as well. */
 static void end_dying_daemon(const char *mountpoint)
 {
     struct mount_record record;
@@ -124,7 +110,7 @@ static void end_dying_daemon(const char *mountpoint)
     if (mount_record_read(mountpoint, &record, NULL) != NX_OK)
         return;
     if (process_is_dying(record.pid)) {
-        abort_connection(mountpoint);
+        guard_abort(mountpoint);
         process_wait(record.pid, DYING_WAIT_MS);
     }
     mount_record_fini(&record);
@@ -147,11 +133,24 @@ static enum nx_code prepare_mount(struct daemon *daemon, struct nx_err *err)
     return rc;
 }
 
+static int run_guarded(struct daemon *daemon)
+{
+    struct nx_err err = NX_ERR_INIT;
+    int status;
+
+    if (guard_start(&daemon->guard, &err) != NX_OK)
+        log_line(LOG_WARN, "mount", "%s", err.message);
+    status = daemon_run(daemon);
+    guard_stop(&daemon->guard);
+    return status;
+}
+
 int command_mount(struct cli *cli)
 {
     struct daemon daemon = {.cli = cli,
                             .mount = start_mount,
                             .unmount = end_mount,
+                            .guard = GUARD_NONE,
                             .detached = !cli->config.foreground};
     struct nx_err err = NX_ERR_INIT;
     bool child = true;
@@ -168,7 +167,7 @@ int command_mount(struct cli *cli)
     if (rc != NX_OK)
         status = cli_fail(cli, &err);
     else if (child)
-        status = daemon_run(&daemon);
+        status = run_guarded(&daemon);
     daemon_fini(&daemon);
     return status;
 }

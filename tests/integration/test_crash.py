@@ -2,9 +2,13 @@
 
 The ledger is kept here, in the test: what a write returned for is acknowledged, what it failed for may or may not be there.
 """
+import http.client
 import json
 import os
+import pathlib
+import signal
 import threading
+import time
 
 import pytest
 
@@ -117,3 +121,92 @@ def test_a_reader_that_was_inside_the_dead_mount_is_freed_and_the_next_mount_wor
         held.close()
     except OSError:
         pass
+
+
+def states(pid):
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found.append((task / "stat").read_text().rpartition(") ")[2][0])
+        except OSError:
+            pass  # it has just ended
+    return found
+
+
+def stop_with_a_thread_in_the_kernel(pid):
+    """Stop the daemon while a thread of it waits for a lock of which only an answer of the daemon's would free it."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if "D" in states(pid):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)  # for those that were about to leave the kernel
+            if "D" in states(pid):
+                return
+            os.kill(pid, signal.SIGCONT)
+    raise AssertionError("the notifier was never met in the kernel")
+
+
+def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
+    """Its notifier waits for the lock of a directory, in which a program waits for the daemon."""
+    mount = mounts()
+    folder = mount.path / "c"
+    folder.mkdir()
+    is_over = threading.Event()
+    ledger = set()
+
+    def rest(name):
+        connection = mount.connect()
+        while not is_over.is_set():
+            for i in range(5):
+                mount.call("PUT", f"/collections/c/{name}{i}?replace=true", {"n": i}, connection=connection)
+            for i in range(5):
+                mount.call("DELETE", f"/collections/c/{name}{i}", connection=connection)
+
+    def files(name):
+        for i in range(10**9):
+            if is_over.is_set():
+                return
+            (folder / f"{name}{i}.json").write_text(f'{{"n":{i}}}\n')
+            ledger.add(f"{name}{i}.json")
+            (folder / f"r{i % 5}.json").exists()
+
+    def until_the_end(work, *args):
+        try:
+            work(*args)
+        except (OSError, http.client.HTTPException):
+            pass
+
+    threads = [threading.Thread(target=until_the_end, args=args, daemon=True)
+               for args in ((rest, "r"), (rest, "r"), (files, "a"), (files, "b"))]
+    for thread in threads:
+        thread.start()
+    stop_with_a_thread_in_the_kernel(mount.process.pid)
+    is_over.set()
+    mount.process.kill()
+    assert mount.process.wait(timeout=10) == -signal.SIGKILL
+    for thread in threads:
+        thread.join()
+    mount.process = None
+    mount.start()
+    for name in ledger:
+        assert json.loads((folder / name).read_text())["n"] == int(name[1:-5])
+
+
+def test_the_guard_goes_with_its_daemon(mounts):
+    """No process is left by a clean end nor by a kill, and what stops the daemon cleanly does not end the guard first."""
+    mount = mounts()
+    guards = children(mount.process.pid)
+    assert [pathlib.Path(f"/proc/{pid}/comm").read_text() for pid in guards] == ["nexadb-guard\n"]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(guards[0], number)
+    assert children(mount.process.pid) == guards
+    mount.kill()
+    wait_for(lambda: not os.path.exists(f"/proc/{guards[0]}"), 10)
+    mount.start()
+    guards = children(mount.process.pid)
+    mount.stop()
+    assert len(guards) == 1 and not os.path.exists(f"/proc/{guards[0]}")
+
+
+def children(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
