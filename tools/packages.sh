@@ -6,7 +6,7 @@ build="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libbson-dev
        libpcre2-dev liblz4-dev libzstd-dev libxxhash-dev libutf8proc-dev"
 demo="jq curl iso-codes tzdata rsync"
 tests="clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev python3 python3-pytest nodejs jq curl git
-       rsync vim nano perl sed inotify-tools procps tmux openssl"
+       rsync vim nano emacs-nox perl sed dash sqlite3 restic borgbackup inotify-tools procps tmux openssl"
 bench="make librocksdb-dev libleveldb-dev liblmdb-dev libwiredtiger-dev libsqlite3-dev"
 
 wanted=""
