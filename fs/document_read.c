@@ -1,13 +1,17 @@
 /*
  * document_read.c - reading handles of documents.
  *
- * The page cache belongs to the node, not to the handle, and the kernel takes size and bytes by two
- * requests: a document that changes between them would be cut. So only documents up to a page that
- * are at rest (no writer, no change for a second) are cached. All others are read with direct I/O
- * from the version of the open: a snapshot until the first read, which turns it into text.
+ * Every handle reads the version of its open: a snapshot until the first read, which turns it into
+ * text. The page cache belongs to the node, not to the handle, and the kernel takes size and bytes
+ * by two requests: a document that changes between them would be cut. So only documents up to a
+ * page that are at rest (no writer, no change for a second) are cached, and only one version of a
+ * document at a time (readers.h): while it is not the newest, others read with direct I/O, and its
+ * own readers are told its size when they ask for the end of the file. All others are read with
+ * direct I/O.
  */
 #include "fs/files.h"
 #include "fs/handle.h"
+#include "fs/readers.h"
 #include "fs/reply.h"
 #include "fs/writers.h"
 
@@ -17,8 +21,9 @@
 struct reader {
     struct handle base;
     pthread_mutex_t mu;
-    struct nx_snapshot *snapshot; /* owned; guarded by mu; NULL: cached, or loaded */
+    struct nx_snapshot *snapshot; /* owned; guarded by mu; NULL: loaded */
     struct nx_buf text;           /* guarded by mu until loaded */
+    struct nx_attr attr;          /* constant; of the version when `cached` */
     bool cached;                  /* constant */
     bool loaded;                  /* guarded by mu */
 };
@@ -44,20 +49,9 @@ static enum nx_code read_text(struct fs *fs, const struct nx_snapshot *snapshot,
     return rc == NX_ENOTFOUND ? NX_OK : rc; /* a draft, or removed while it was open: no bytes */
 }
 
-/* The newest version: the page must never hold an older one than the kernel was told of. */
-static void read_cached(struct reader *reader, fuse_req_t req, size_t size, off_t offset)
+static void read_document(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
 {
-    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    struct nx_err err = NX_ERR_INIT;
-
-    if (read_text(reader->base.fs, NULL, reader->base.ino, &text, &err) == NX_OK)
-        reply_part(req, nx_buf_slice(&text), size, offset);
-    else
-        reply_fail(req, "read", &err);
-}
-
-static void read_pinned(struct reader *reader, fuse_req_t req, size_t size, off_t offset)
-{
+    struct reader *reader = (struct reader *)handle;
     struct nx_err err = NX_ERR_INIT;
     enum nx_code rc = NX_OK;
 
@@ -78,14 +72,19 @@ static void read_pinned(struct reader *reader, fuse_req_t req, size_t size, off_
     pthread_mutex_unlock(&reader->mu);
 }
 
-static void read_document(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
+/* The kernel asks through the handle before it believes that a read is past the end. */
+static bool attr_of_version(struct handle *handle, bool removed, struct nx_attr *attr)
 {
-    struct reader *reader = (struct reader *)handle;
+    const struct reader *reader = (struct reader *)handle;
 
-    if (reader->cached)
-        read_cached(reader, req, size, offset);
-    else
-        read_pinned(reader, req, size, offset);
+    if (!reader->cached || (!removed && attr->revision == reader->attr.revision))
+        return false;
+    if (removed) {
+        *attr = reader->attr;
+        attr->nlink = 0;
+    }
+    attr->size = reader->attr.size;
+    return true;
 }
 
 static void fsync_reader(struct handle *handle, fuse_req_t req)
@@ -102,6 +101,8 @@ static void release_reader(struct handle *handle, fuse_req_t req)
     pthread_mutex_unlock(&reader->mu);
     if (reader->snapshot)
         nx_snapshot_release(reader->snapshot);
+    if (reader->cached)
+        readers_leave(handle->fs->readers, handle->ino);
     nx_buf_fini(&reader->text);
     pthread_mutex_destroy(&reader->mu);
     handle_free(handle);
@@ -114,6 +115,7 @@ static const struct handle_class reader_class = {
     .write = handle_no_write,
     .flush = handle_ok,
     .fsync = fsync_reader,
+    .attr = attr_of_version,
     .resize = handle_no_resize,
     .release = release_reader,
 };
@@ -124,6 +126,16 @@ static bool is_at_rest(struct fs *fs, const struct nx_attr *attr)
     int64_t age = (int64_t)io->ops->realtime_ns(io) - attr->ctime_ns;
 
     return age > REST_NS && !writers_has(fs->writers, attr->ino);
+}
+
+/* Not when it was replaced since its attributes were read. */
+static bool has_version(const struct reader *reader)
+{
+    struct nx_attr attr;
+
+    return nx_db_stat(reader->base.fs->db, reader->snapshot, reader->base.ino, &attr, NULL) ==
+               NX_OK &&
+           attr.revision == reader->attr.revision;
 }
 
 /* The version never changes, so any size goes through the page cache and stays there. */
@@ -150,16 +162,21 @@ struct handle *document_open_reader(fuse_req_t req, const struct nx_attr *attr,
     if (!reader)
         return NULL;
     pthread_mutex_init(&reader->mu, NULL);
-    reader->cached = attr->size <= PAGE_BYTES && is_at_rest(fs, attr);
-    if (reader->cached) {
-        file->keep_cache = versions_keep(fs->versions, attr->ino, attr->revision);
-        return &reader->base;
-    }
-    file->direct_io = 1;
-    reader->snapshot = nx_snapshot_take(fs->engine);
+    reader->attr = *attr;
+    reader->cached = attr->size <= PAGE_BYTES && is_at_rest(fs, attr) &&
+                     readers_enter(fs->readers, attr->ino, attr->revision);
+    reader->snapshot = nx_snapshot_take(fs->engine); /* after entering: see readers.c */
     if (!reader->snapshot) {
         release_reader(&reader->base, NULL);
         return NULL;
     }
+    if (reader->cached && !has_version(reader)) {
+        readers_leave(fs->readers, attr->ino);
+        reader->cached = false;
+    }
+    if (reader->cached)
+        file->keep_cache = versions_keep(fs->versions, attr->ino, attr->revision);
+    else
+        file->direct_io = 1;
     return &reader->base;
 }

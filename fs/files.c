@@ -258,15 +258,20 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     struct fs *fs = fs_of(req);
     struct nx_err err = NX_ERR_INIT;
     uint64_t generation = atomic_load_explicit(&fs->generation, memory_order_acquire);
+    struct handle *handle = file ? handle_enter(req, file) : NULL;
     struct nx_attr attr;
     enum nx_code rc;
 
-    (void)file;
     if (magic_is(ino)) {
         rc = magic_stat(fs, ino, &attr, &err);
         generation--; /* follows its directory's: never kept */
     } else {
         rc = stat_node(fs, ino, &attr, &err);
+    }
+    if (handle && handle->class->attr && (rc == NX_OK || rc == NX_ENOTFOUND) &&
+        handle->class->attr(handle, rc == NX_ENOTFOUND, &attr)) {
+        rc = NX_OK;
+        generation--; /* of this handle: never kept */
     }
     if (rc == NX_OK)
         reply_attr(req, &attr, generation);

@@ -17,6 +17,9 @@ struct handle_class {
                   off_t offset);
     void (*flush)(struct handle *handle, fuse_req_t req);
     void (*fsync)(struct handle *handle, fuse_req_t req);
+    /* NULL, or true when the open version has other attributes than its node (`removed`: that is
+     * gone): they are put into `attr`. */
+    bool (*attr)(struct handle *handle, bool removed, struct nx_attr *attr);
     void (*resize)(struct handle *handle, fuse_req_t req, off_t size); /* ftruncate */
     /* Of plain files; `mode` as in fallocate(2), `whence` SEEK_DATA or SEEK_HOLE. NULL: none. */
     void (*allocate)(struct handle *handle, fuse_req_t req, int mode, off_t offset, off_t len);

@@ -17,6 +17,7 @@ struct errors;
 struct ghosts;
 struct notifier;
 struct pool;
+struct readers;
 struct seen;
 struct slots;
 struct versions;
@@ -45,6 +46,7 @@ struct fs {
     struct ghosts *ghosts;
     struct notifier *notifier;
     struct pool *pool;
+    struct readers *readers;
     struct seen *seen;
     struct slots *slots;
     struct versions *versions;

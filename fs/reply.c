@@ -1,9 +1,10 @@
 /*
  * reply.c - how requests are answered.
  *
- * Timeouts are long, because the notifier takes back what changes behind the kernel. Two cases get
- * timeout 0: an answer prepared before a change that passed meanwhile, and a document that somebody
- * writes, whose attributes change at the commit without a request that tells the kernel.
+ * Timeouts are long, because the notifier takes back what changes behind the kernel. Three cases
+ * get timeout 0: an answer prepared before a change that passed meanwhile, a document that somebody
+ * writes, whose attributes change at the commit without a request that tells the kernel, and one of
+ * which somebody reads an older version through the page cache, with that version's size.
  *
  * A parked request has two ends, the handler's return and the commit's acknowledgement, in any
  * order; the last one sends the answer.
@@ -17,6 +18,7 @@
 #include "fs/errno.h"
 #include "fs/handle.h"
 #include "fs/place.h"
+#include "fs/readers.h"
 #include "fs/seen.h"
 #include "fs/writers.h"
 
@@ -67,10 +69,12 @@ static bool is_lasting(struct fs *fs, const struct nx_attr *attr, uint64_t gener
     return place_snapshot(attr->ino) != 0 || is_current(fs, generation);
 }
 
-/* Nobody is about to change it without the kernel's knowing. */
+/* Nobody is about to change it without the kernel's knowing, and its size is everybody's. */
 static bool is_settled(struct fs *fs, const struct nx_attr *attr)
 {
-    return attr->kind > NX_KIND_DRAFT || !writers_has(fs->writers, attr->ino);
+    return attr->kind > NX_KIND_DRAFT ||
+           (!writers_has(fs->writers, attr->ino) &&
+            !readers_have_other(fs->readers, attr->ino, attr->revision));
 }
 
 void reply_fill_entry(struct fs *fs, const struct nx_attr *attr, uint64_t generation,

@@ -22,6 +22,7 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
+#include "fs/readers.h"
 #include "fs/seen.h"
 #include "fs/slot.h"
 #include "fs/takeover.h"
@@ -82,6 +83,7 @@ static void destroy(struct fs *fs)
         fuse_session_destroy(fs->session);
     }
     atomic_compare_exchange_strong(&log_target, &self, NULL);
+    readers_free(fs->readers);
     writers_free(fs->writers);
     versions_free(fs->versions);
     slots_free(fs->slots);
@@ -101,9 +103,11 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
     fs->ghosts = ghosts_new();
     fs->slots = slots_new();
     fs->seen = seen_new();
+    fs->readers = readers_new();
     fs->writers = writers_new();
     fs->versions = versions_new();
-    if (!fs->errors || !fs->ghosts || !fs->slots || !fs->seen || !fs->writers || !fs->versions)
+    if (!fs->errors || !fs->ghosts || !fs->slots || !fs->seen || !fs->readers || !fs->writers ||
+        !fs->versions)
         return nx_fail_nomem(err);
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);
