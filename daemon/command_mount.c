@@ -44,6 +44,8 @@ static enum nx_code start_mount(struct daemon *daemon, struct nx_err *err)
     enum nx_code rc;
 
     fs_options_init(&options);
+    options.query_memory_bytes = daemon->cli->config.query_memory_bytes;
+    options.query_time_ms = daemon->cli->config.query_time_ms;
     while (items && *items) {
         size_t len = strcspn(items, ",");
 

@@ -22,7 +22,8 @@ struct fs_options {
     bool conflict_fail; /* refuse a commit over a version newer than the writer's base */
     bool inotify;       /* real events for changes made by the other door */
     bool xattr;
-    bool debug; /* log each request */
+    bool debug;                                 /* log each request */
+    uint64_t query_memory_bytes, query_time_ms; /* of one query, as in nx_limits */
 };
 void fs_options_init(struct fs_options *options);
 /* Parse one item of -o ("magic=visible", "ro", ...). NX_EINVAL names an unknown one. */

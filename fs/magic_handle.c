@@ -89,10 +89,17 @@ static void submit_read(struct handle *handle, fuse_req_t req, size_t size, off_
 
 /* --- writes, flushes -------------------------------------------------------------------------- */
 
+/* A read that was interrupted is over: what comes next is not. */
+static void forget_interrupt(struct magic_handle *handle)
+{
+    atomic_store_explicit(&handle->stream.canceled, false, memory_order_relaxed);
+}
+
 static void run_write(struct job *job)
 {
     struct magic_job *parked = (struct magic_job *)job;
 
+    forget_interrupt(parked->handle);
     parked->handle->ops->write(parked->handle, parked);
     free(parked);
 }
@@ -110,6 +117,7 @@ static void run_flush(struct job *job)
 {
     struct magic_job *parked = (struct magic_job *)job;
 
+    forget_interrupt(parked->handle);
     parked->handle->ops->flush(parked->handle, parked);
     free(parked);
 }
@@ -274,6 +282,9 @@ void *magic_handle_new(struct fs *fs, size_t size, const struct magic *magic,
                                      .uid = caller->uid,
                                      .session = caller_session(caller->pid)};
     stream_init(&handle->stream, source, handle, nx_db_io(fs->db));
+    handle->limits.memory_bytes = fs->options.query_memory_bytes;
+    handle->limits.time_ms = fs->options.query_time_ms;
+    handle->limits.idle_ns = &handle->stream.idle_ns; /* a pager may keep a result open for long */
     handle->limits.canceled = &handle->stream.canceled;
     handle->limits.read_only = fs->options.read_only || handle->snapshot;
     if (fs->options.allow_other && caller->uid != 0) {

@@ -19,6 +19,7 @@ void stream_reset(struct stream *stream)
     stream->window_at = 0;
     stream->started = stream->ended = false;
     stream->failed = NX_OK;
+    stream->idle_ns = stream->left_at = 0;
 }
 
 void stream_fini(struct stream *stream)
@@ -65,6 +66,8 @@ static void produce(struct stream *stream, uint64_t offset, size_t size)
 {
     uint64_t began = stream->io->ops->monotonic_ns(stream->io);
 
+    if (stream->left_at)
+        stream->idle_ns += began - stream->left_at;
     while (!stream->ended && stream->failed == NX_OK && window_end(stream) < offset + size) {
         uint64_t missing = offset + size - window_end(stream);
         size_t want = missing < STEP_BYTES ? (size_t)missing : STEP_BYTES;
@@ -80,6 +83,7 @@ static void produce(struct stream *stream, uint64_t offset, size_t size)
             stream->io->ops->monotonic_ns(stream->io) - began > PATIENCE_NS)
             break;
     }
+    stream->left_at = stream->io->ops->monotonic_ns(stream->io);
 }
 
 enum nx_code stream_read(struct stream *stream, uint64_t offset, size_t size, struct nx_slice *out,

@@ -29,6 +29,8 @@ struct stream {
     struct nx_buf window; /* owned */
     uint64_t window_at;   /* offset of its first byte */
     bool started, ended;
+    uint64_t idle_ns;    /* since the start: time that passed between the reads */
+    uint64_t left_at;    /* when the last read ended; 0: none did since the start */
     enum nx_code failed; /* sticky until a restart */
     struct nx_err err;
     atomic_bool canceled; /* relaxed: a hint to stop soon */

@@ -23,12 +23,15 @@ void budget_init(struct budget *budget, const struct nx_limits *limits, struct n
 
 enum nx_code budget_tick(struct budget *budget, struct nx_err *err)
 {
+    uint64_t idle;
+
     if (budget->limits.canceled &&
         atomic_load_explicit(budget->limits.canceled, memory_order_relaxed))
         return nx_fail(err, NX_ECANCELED, "the query was canceled");
     if (budget->deadline_ns == 0 || budget->ticks++ % TICKS_PER_LOOK)
         return NX_OK;
-    if (budget->io->ops->monotonic_ns(budget->io) < budget->deadline_ns)
+    idle = budget->limits.idle_ns ? *budget->limits.idle_ns : 0;
+    if (budget->io->ops->monotonic_ns(budget->io) < budget->deadline_ns + idle)
         return NX_OK;
     budget->ticks = 0; /* the next call looks again, and says the same */
     return nx_fail(err, NX_ETIMEDOUT, "the query ran past its time limit of %llu ms",

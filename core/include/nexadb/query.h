@@ -19,6 +19,9 @@
 struct nx_limits {
     uint64_t memory_bytes; /* 0: 100 MiB; past it, and past spilling: NX_EBUDGET */
     uint64_t time_ms;      /* 0: none; past it: NX_ETIMEDOUT */
+    /* NULL, or how long the caller has left the cursor alone so far: not counted. Read on the
+     * cursor's thread. */
+    const uint64_t *idle_ns;
     atomic_bool *canceled; /* NULL, or set it to end with NX_ECANCELED */
     bool (*visible)(void *arg, const struct nx_attr *attr);    /* NULL, or which documents exist */
     bool (*may_read)(void *arg, const char *path, size_t len); /* NULL, or which collections ... */

@@ -126,6 +126,34 @@ static void a_canceled_read_can_be_tried_again(void **state)
     stream_fini(&stream);
 }
 
+static uint64_t now_ns = 1000;
+
+static uint64_t stopped_clock(struct nx_io *io)
+{
+    (void)io;
+    return now_ns;
+}
+
+static void time_between_reads_is_told_apart(void **state)
+{
+    struct counter counter = {.total = 1000, .step = 10, .fail_at = SIZE_MAX};
+    struct nx_io_ops ops = *nx_io_posix()->ops;
+    struct nx_io io = {&ops};
+    struct stream stream;
+
+    (void)state;
+    ops.monotonic_ns = stopped_clock;
+    stream_init(&stream, &source, &counter, &io);
+    assert_reads(&stream, 0, 10, 10);
+    now_ns += 500;
+    assert_int_equal(stream.idle_ns, 0);
+    assert_reads(&stream, 10, 10, 10);
+    assert_int_equal(stream.idle_ns, 500);
+    assert_reads(&stream, 0, 10, 10); /* it begins again */
+    assert_int_equal(stream.idle_ns, 0);
+    stream_fini(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +162,7 @@ int main(void)
         cmocka_unit_test(memory_does_not_grow_with_the_result),
         cmocka_unit_test(what_is_good_comes_before_the_error),
         cmocka_unit_test(a_canceled_read_can_be_tried_again),
+        cmocka_unit_test(time_between_reads_is_told_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

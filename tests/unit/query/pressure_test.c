@@ -282,6 +282,19 @@ static void time_ends_a_loop_inside_one_document(void **state)
     assert_fails(*state, LONG_LOOP, &(struct nx_limits){.time_ms = 20}, NX_ETIMEDOUT);
 }
 
+static void time_that_the_caller_lets_pass_is_not_counted(void **state)
+{
+    static const char loops[] =
+        "[{\"$limit\":20},{\"$project\":{\"r\":{\"$reduce\":{\"input\":{\"$range\":[0,10000]},"
+        "\"initialValue\":0,\"in\":{\"$add\":[\"$$value\",\"$$this\"]}}}}}]";
+    const uint64_t minutes = UINT64_C(600) * 1000000000;
+    struct nx_limits limits = {.time_ms = 1, .idle_ns = &minutes};
+
+    assert_int_equal(aggregate(*state, loops, &limits).rc, NX_OK);
+    limits.idle_ns = NULL;
+    assert_fails(*state, loops, &limits, NX_ETIMEDOUT);
+}
+
 static void a_canceled_query_ends_in_the_middle_and_removes_its_files(void **state)
 {
     struct fixture *f = *state;
@@ -369,6 +382,7 @@ int main(void)
         T(what_cannot_spill_says_that_its_memory_is_used_up),
         T(expressions_that_grow_without_end_fail),
         T(time_ends_a_loop_inside_one_document),
+        T(time_that_the_caller_lets_pass_is_not_counted),
         T(a_canceled_query_ends_in_the_middle_and_removes_its_files),
         T(a_failing_spill_folder_fails_the_query_and_nothing_else),
     };
