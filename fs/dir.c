@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/find.h"
 #include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
@@ -88,6 +89,11 @@ static bool add_special(struct listing *listing, struct output *out, unsigned in
         if (magic_find(fs, listing->attr.kind, !listing->place.number, magic->name) != magic)
             continue;
         magic_attr(magic, &listing->attr, &attr);
+        if (magic_kind_of(magic) == MAGIC_FIND) { /* numbered by its lookup */
+            if (!add(out, magic->name, &attr, false, SPECIAL_FIRST + index + 1u))
+                return false;
+            continue;
+        }
         if (!add(out, magic->name, &attr, true, SPECIAL_FIRST + index + 1u))
             return false;
     }
@@ -217,15 +223,19 @@ static void answer_read(fuse_req_t req, size_t size, off_t offset, struct fuse_f
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
               struct fuse_file_info *file)
 {
-    (void)ino;
-    answer_read(req, size, offset, file, false);
+    if (place_is_find(ino))
+        find_list_read(req, size, offset, file, false);
+    else
+        answer_read(req, size, offset, file, false);
 }
 
 void dir_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                    struct fuse_file_info *file)
 {
-    (void)ino;
-    answer_read(req, size, offset, file, true);
+    if (place_is_find(ino))
+        find_list_read(req, size, offset, file, true);
+    else
+        answer_read(req, size, offset, file, true);
 }
 
 static void release_listing(struct handle *handle, fuse_req_t req)
@@ -251,8 +261,13 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     struct listing *listing;
     struct nx_attr attr;
     struct fs_place place;
-    enum nx_code rc = place_open(fs, ino, &place, &err);
+    enum nx_code rc;
 
+    if (place_is_find(ino)) {
+        find_list_open(req, ino, file);
+        return;
+    }
+    rc = place_open(fs, ino, &place, &err);
     if (rc == NX_OK)
         rc = magic_is(ino) ? magic_stat(fs, ino, &attr, &err) : place_stat(fs, &place, &attr, &err);
     if (rc == NX_ENOTFOUND && ghosts_find(fs->ghosts, ino, &attr))

@@ -10,6 +10,7 @@
 #include <nexadb/id.h>
 
 #include "fs/caller.h"
+#include "fs/find.h"
 #include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
@@ -127,6 +128,10 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
     struct fs_place place;
     enum nx_code rc;
 
+    if (place_is_find(ino) && (ino & PLACE_NUMBER_MASK) < PLACE_FIND_MAGIC) {
+        find_file_open(req, ino, file);
+        return;
+    }
     if (magic_is(ino)) {
         magic_open_file(req, ino, file);
         return;
@@ -380,6 +385,8 @@ static void set_magic(fuse_req_t req, fuse_ino_t ino, int mask)
 
     if (mask & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
         fuse_reply_err(req, EPERM);
+    else if (place_is_find(ino) && (mask & FUSE_SET_ATTR_SIZE))
+        fuse_reply_err(req, EROFS); /* a projection */
     else if (magic_stat(fs_of(req), ino, &attr, &err) == NX_OK)
         reply_attr(req, &attr, 0);
     else

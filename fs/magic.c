@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/find.h"
 #include "fs/handle.h"
 #include "fs/reply.h"
 
@@ -34,13 +35,13 @@ static const struct magic rows[] = {
     [MAGIC_IMPORT] = {".import", MAGIC_IN_COLLECTION | MAGIC_CHANGES, magic_import_open,
                       "documents, one a line or one array; ids that exist are replaced",
                       "the counts of the last import", "cat people.ndjson > .import; cat .import"},
-    [MAGIC_EXPORT_NDJSON] = {".export.ndjson", MAGIC_IN_COLLECTION, magic_export_open, NULL,
-                             "every document, one a line", NULL},
-    [MAGIC_EXPORT_JSON] = {".export.json", MAGIC_IN_COLLECTION, magic_export_open, NULL,
-                           "every document, as one array", NULL},
-    [MAGIC_EXPORT_CSV] = {".export.csv", MAGIC_IN_COLLECTION, magic_export_open, NULL,
-                          "every document, as a table with a line of names", NULL},
-    [MAGIC_COUNT] = {".count", MAGIC_IN_COLLECTION, magic_info_open, NULL,
+    [MAGIC_EXPORT_NDJSON] = {".export.ndjson", MAGIC_IN_COLLECTION | MAGIC_IN_FIND,
+                             magic_export_open, NULL, "every document, one a line", NULL},
+    [MAGIC_EXPORT_JSON] = {".export.json", MAGIC_IN_COLLECTION | MAGIC_IN_FIND, magic_export_open,
+                           NULL, "every document, as one array", NULL},
+    [MAGIC_EXPORT_CSV] = {".export.csv", MAGIC_IN_COLLECTION | MAGIC_IN_FIND, magic_export_open,
+                          NULL, "every document, as a table with a line of names", NULL},
+    [MAGIC_COUNT] = {".count", MAGIC_IN_COLLECTION | MAGIC_IN_FIND, magic_info_open, NULL,
                      "the number of documents", NULL},
     [MAGIC_STATS] = {".stats", MAGIC_IN_COLLECTION | MAGIC_IN_ROOT, magic_info_open, NULL,
                      "sizes and figures of the engine", NULL},
@@ -58,6 +59,11 @@ static const struct magic rows[] = {
                          "nothing: mkdir .snapshots/NAME makes one, rmdir drops it",
                          "all collections as they were: .snapshots/NAME/COLLECTION/ID.json",
                          "mkdir .snapshots/nightly; rsync -a .snapshots/nightly/ /backup/"},
+    [MAGIC_FIND] =
+        {".find", MAGIC_IN_COLLECTION | MAGIC_IS_FOLDER, NULL, NULL,
+         "a query as a path: field=value, !=, >, >=, <, <=, field~regex, field?, @sort=, "
+         "@skip=, @limit=, @fields=, @json=",
+         "ls -U '.find/age>=30/@sort=-age/@limit=10'"},
 };
 _Static_assert(sizeof rows / sizeof rows[0] == MAGIC_KINDS, "a row for each kind");
 
@@ -98,9 +104,10 @@ const struct magic *magic_find(struct fs *fs, enum nx_kind dir_kind, bool is_liv
 
 enum nx_code magic_of(fuse_ino_t ino, const struct magic **out, struct nx_err *err)
 {
-    unsigned kind = (unsigned)(ino >> PLACE_KIND_SHIFT) - 1;
+    uint64_t kind = place_is_find(ino) ? (ino & PLACE_NUMBER_MASK) - PLACE_FIND_MAGIC
+                                       : (ino >> PLACE_KIND_SHIFT) - 1;
 
-    *out = magic_row(kind);
+    *out = kind < MAGIC_KINDS ? magic_row((unsigned)kind) : NULL;
     return *out ? NX_OK
                 : nx_fail(err, NX_ENOTFOUND, "no magic file has number %ju", (uintmax_t)ino);
 }
@@ -123,8 +130,11 @@ enum nx_code magic_stat(struct fs *fs, fuse_ino_t ino, struct nx_attr *out, stru
     const struct magic *magic;
     struct nx_attr dir;
     struct fs_place place;
-    enum nx_code rc = magic_of(ino, &magic, err);
+    enum nx_code rc;
 
+    if (place_is_find(ino))
+        return find_stat(fs, ino, out, err);
+    rc = magic_of(ino, &magic, err);
     if (rc == NX_OK)
         rc = place_open(fs, ino, &place, err);
     if (rc != NX_OK)

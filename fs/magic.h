@@ -26,6 +26,7 @@ enum magic_kind {
     MAGIC_HELP,
     MAGIC_REJECTED, /* the empty folder, until the store has one */
     MAGIC_SNAPSHOTS,
+    MAGIC_FIND,
     MAGIC_KINDS
 };
 
@@ -34,7 +35,8 @@ enum {
     MAGIC_IN_COLLECTION = 2,
     MAGIC_IS_FOLDER = 4,
     MAGIC_CHANGES = 8,
-    MAGIC_IS_LIVE = 16
+    MAGIC_IS_LIVE = 16,
+    MAGIC_IN_FIND = 32
 };
 
 struct magic_class;
@@ -65,13 +67,17 @@ static inline bool magic_is(fuse_ino_t ino)
 {
     return ino >> PLACE_KIND_SHIFT != 0;
 }
-/* `dir`, and what magic_dir returns, may lie in a snapshot. */
+/* `dir`, and what magic_dir returns, may lie in a snapshot or be a result directory. */
 static inline fuse_ino_t magic_ino(enum magic_kind kind, fuse_ino_t dir)
 {
+    if (place_is_find(dir))
+        return dir | (PLACE_FIND_MAGIC + kind);
     return (uint64_t)(kind + 1) << PLACE_KIND_SHIFT | dir;
 }
 static inline fuse_ino_t magic_dir(fuse_ino_t ino)
 {
+    if (place_is_find(ino))
+        return place_find_dir(ino);
     return ino & PLACE_DIR_MASK;
 }
 /* NX_ENOTFOUND for a number that is none. */

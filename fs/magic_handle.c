@@ -11,6 +11,7 @@
 #include "fs/caller.h"
 #include "fs/errno.h"
 #include "fs/errors.h"
+#include "fs/find.h"
 #include "fs/notify.h"
 #include "fs/reply.h"
 
@@ -199,6 +200,7 @@ static void handle_end(struct magic_handle *handle)
         handle->ops->end(handle);
     if (handle->snapshot)
         nx_snapshot_release(handle->snapshot);
+    find_put(handle->find);
     handle_free(&handle->base);
 }
 
@@ -257,18 +259,25 @@ void *magic_handle_new(struct fs *fs, size_t size, const struct magic *magic,
                        fuse_ino_t place, fuse_req_t req, int flags, struct nx_err *err)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(req);
+    fuse_ino_t ino = magic_ino(magic_kind_of(magic), place);
+    struct find_dir *find = place_is_find(place) ? find_get(fs, place) : NULL;
     struct magic_handle *handle;
     struct fs_place at;
 
-    if (place_open(fs, place, &at, err) != NX_OK)
+    if (find)
+        place = find->base;
+    if (place_open(fs, place, &at, err) != NX_OK) {
+        find_put(find);
         return NULL;
-    handle =
-        handle_new(fs, size, &magic_handle_class, magic_ino(magic_kind_of(magic), place), flags);
+    }
+    handle = handle_new(fs, size, &magic_handle_class, ino, flags);
     if (!handle) {
         place_close(&at);
+        find_put(find);
         nx_fail_nomem(err);
         return NULL;
     }
+    handle->find = find;
     handle->magic = magic;
     handle->ops = ops;
     handle->dir = at.ino;

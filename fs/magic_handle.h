@@ -42,8 +42,9 @@ struct magic_handle {
     struct handle base;
     const struct magic *magic;
     const struct magic_ops *ops;
-    nx_ino dir;       /* the store's number */
-    fuse_ino_t place; /* the kernel's, of the same directory */
+    nx_ino dir;            /* the store's number */
+    fuse_ino_t place;      /* the kernel's, of the same directory */
+    struct find_dir *find; /* a reference; NULL: not in a result directory */
     uint32_t uid, gid;
     pid_t opener; /* a thread id */
     struct slot_key slot;

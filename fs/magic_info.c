@@ -7,6 +7,7 @@
 #include <nexadb/json.h>
 
 #include "fs/errors.h"
+#include "fs/find.h"
 #include "fs/magic_handle.h"
 #include "fs/schema.h"
 
@@ -19,10 +20,16 @@ typedef enum nx_code (*info_fn)(struct magic_handle *handle, struct nx_buf *out,
 
 static enum nx_code make_count(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
 {
+    struct nx_db *db = handle->base.fs->db;
+    const struct find_dir *find = handle->find;
     uint64_t count = 0;
-    enum nx_code rc =
-        nx_document_count(handle->base.fs->db, handle->snapshot, handle->dir, &count, err);
+    enum nx_code rc;
 
+    if (find)
+        rc = nx_query_count(db, handle->snapshot, handle->dir, nx_buf_slice(&find->filter),
+                            find->query.skip, find->query.limit, &handle->limits, &count, err);
+    else
+        rc = nx_document_count(db, handle->snapshot, handle->dir, &count, err);
     return rc == NX_OK ? nx_buf_printf(out, "%ju\n", (uintmax_t)count) : rc;
 }
 

@@ -14,6 +14,7 @@
 #include "fs/fs.h"
 
 struct errors;
+struct finds;
 struct ghosts;
 struct notifier;
 struct pool;
@@ -43,6 +44,7 @@ struct fs {
 
     struct fuse_session *session; /* owned, as the rest */
     struct errors *errors;
+    struct finds *finds;
     struct ghosts *ghosts;
     struct notifier *notifier;
     struct pool *pool;

@@ -16,6 +16,7 @@
 
 #include "fs/errors.h"
 #include "fs/files.h"
+#include "fs/find.h"
 #include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
@@ -33,14 +34,17 @@ static uint64_t generation_now(struct fs *fs)
 }
 
 /* True when the request has been refused: the mount is read-only, or the name belongs to a magic
- * file or lies in the folder that is not there yet. */
-static bool refuse_change(fuse_req_t req, fuse_ino_t parent, const char *name)
+ * file or lies in the folder that is not there yet. A result directory becomes its collection. */
+static bool refuse_change(fuse_req_t req, fuse_ino_t *dir_ino, const char *name)
 {
     struct fs *fs = fs_of(req);
     struct nx_attr dir;
-    int error = 0;
+    int error = place_is_find(*dir_ino) ? find_resolve(fs, dir_ino, name) : 0;
+    fuse_ino_t parent = *dir_ino;
 
-    if (fs->options.read_only || place_snapshot(parent))
+    if (error)
+        ; /* so it is */
+    else if (fs->options.read_only || place_snapshot(parent))
         error = EROFS;
     else if (strlen(name) > NX_NAME_MAX)
         error = ENAMETOOLONG;
@@ -54,6 +58,18 @@ static bool refuse_change(fuse_req_t req, fuse_ino_t parent, const char *name)
     else
         seen_mark_name(fs->seen, parent, name);
     return error != 0;
+}
+
+/* Begin a change of `name` in `*dir`; NULL: the request has been answered. */
+static struct parked *begin(fuse_req_t req, const char *what, enum parked_answer answer,
+                            fuse_ino_t *dir, const char *name)
+{
+    bool other_door = place_is_find(*dir);
+    struct parked *parked = refuse_change(req, dir, name) ? NULL : parked_new(req, what, answer);
+
+    if (parked)
+        parked->other_door = parked->settles = other_door;
+    return parked;
 }
 
 /* Failures about a document are explained where their user looks. */
@@ -78,6 +94,10 @@ static bool lookup_magic(fuse_req_t req, const struct fs_place *parent, const ch
     magic = magic_find(fs, dir.kind, !parent->number, name);
     if (!magic)
         return false;
+    if (magic_kind_of(magic) == MAGIC_FIND) {
+        find_lookup_root(req, &dir);
+        return true;
+    }
     magic_attr(magic, &dir, &attr);
     /* a generation of the past: attributes follow their directory's, and the folder may become real
      */
@@ -110,7 +130,9 @@ void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct nx_err err = NX_ERR_INIT;
     struct fs_place place;
 
-    if (strlen(name) > NX_NAME_MAX) {
+    if (place_is_find(parent)) {
+        find_lookup(req, parent, name);
+    } else if (strlen(name) > NX_NAME_MAX) {
         fuse_reply_err(req, ENAMETOOLONG);
     } else if (snapshots_is_folder(parent)) {
         snapshots_lookup(req, name);
@@ -172,7 +194,8 @@ void names_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     struct parked *parked;
     enum nx_code rc;
 
-    if (refuse_change(req, parent, name) || !(parked = parked_new(req, "create", PARKED_CREATE)))
+    parked = begin(req, "create", PARKED_CREATE, &parent, name);
+    if (!parked)
         return;
     change = parked_change(parked);
     parked->file = *file;
@@ -192,7 +215,7 @@ void names_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     parked_finish(parked, rc, &err);
 }
 
-static void make_node(fuse_req_t req, const char *what, nx_ino parent, const char *name,
+static void make_node(fuse_req_t req, const char *what, fuse_ino_t parent, const char *name,
                       struct nx_attr attr, struct nx_slice target)
 {
     struct nx_err err = NX_ERR_INIT;
@@ -200,7 +223,8 @@ static void make_node(fuse_req_t req, const char *what, nx_ino parent, const cha
     struct parked *parked;
     enum nx_code rc;
 
-    if (refuse_change(req, parent, name) || !(parked = parked_new(req, what, PARKED_ENTRY)))
+    parked = begin(req, what, PARKED_ENTRY, &parent, name);
+    if (!parked)
         return;
     change = parked_change(parked);
     parked->attr = attr;
@@ -231,6 +255,10 @@ void names_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
         snapshots_mkdir(req, name);
         return;
     }
+    if (place_is_find(parent)) { /* the kernel lets a directory be in one place only */
+        fuse_reply_err(req, fs_of(req)->options.read_only ? EROFS : EPERM);
+        return;
+    }
     make_node(req, "mkdir", parent, name,
               (struct nx_attr){.kind = NX_KIND_DIRECTORY, .mode = mode & 07777}, NX_SLICE_NULL);
 }
@@ -248,8 +276,6 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
     struct parked *parked;
     enum nx_code rc;
 
-    if (refuse_change(req, parent, name))
-        return;
     if (place_snapshot(ino)) {
         fuse_reply_err(req, EXDEV);
         return;
@@ -258,7 +284,7 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
         fuse_reply_err(req, EPERM);
         return;
     }
-    parked = parked_new(req, "link", PARKED_ENTRY);
+    parked = begin(req, "link", PARKED_ENTRY, &parent, name);
     if (!parked)
         return;
     change = parked_change(parked);
@@ -293,7 +319,8 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
         fuse_reply_err(req, 0); /* so that rm -r works where they are listed */
         return;
     }
-    if (refuse_change(req, parent, name) || !(parked = parked_new(req, "unlink", PARKED_STATUS)))
+    parked = begin(req, "unlink", PARKED_STATUS, &parent, name);
+    if (!parked)
         return;
     change = parked_change(parked);
     rc = nx_db_unlink(fs->db, parent, name, strlen(name), &change, &removed, &err);
@@ -335,6 +362,17 @@ static bool drop_rejected(struct fs *fs, nx_ino parent, const char *name, struct
     return rejected != 0 && nx_db_drop(fs->db, rejected, &change, NULL) == NX_OK;
 }
 
+/* A folder that is nowhere but in what its lookup said. */
+static bool is_only_looked_up(struct fs *fs, fuse_ino_t parent, const char *name)
+{
+    struct nx_attr attr;
+
+    if (place_is_find(parent))
+        return true;
+    return (strcmp(name, REJECTED) == 0 || strcmp(name, ".find") == 0) &&
+           nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &attr, NULL) != NX_OK;
+}
+
 void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct fs *fs = fs_of(req);
@@ -353,15 +391,16 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
         snapshots_rmdir(req, name);
         return;
     }
-    is_there = nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) == NX_OK;
-    if (strcmp(name, REJECTED) == 0 && !is_there) {
-        fuse_reply_err(req, 0); /* the folder that is not there yet */
+    if (is_only_looked_up(fs, parent, name)) {
+        find_forget(fs, parent, strcmp(name, ".find") == 0 ? "" : name);
+        fuse_reply_err(req, 0); /* so that rm -r works */
         return;
     }
     parked = parked_new(req, "rmdir", PARKED_STATUS);
     if (!parked)
         return;
     change = parked_change(parked);
+    is_there = nx_db_lookup(fs->db, NULL, parent, name, strlen(name), &dir, NULL) == NX_OK;
     rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
     if (rc == NX_ENOTEMPTY && drop_rejected(fs, parent, name, change))
         rc = nx_db_rmdir(fs->db, parent, name, strlen(name), &change, &err);
@@ -417,6 +456,18 @@ static bool find_replaced(struct fs *fs, nx_ino dir, const char *name, unsigned 
     return flags == 0 && nx_db_lookup(fs->db, NULL, dir, name, strlen(name), out, NULL) == NX_OK;
 }
 
+/* A result directory shows no directories, and takes none. */
+static bool refuse_directory(fuse_req_t req, nx_ino dir, const char *name)
+{
+    struct nx_attr attr;
+
+    if (nx_db_lookup(fs_of(req)->db, NULL, dir, name, strlen(name), &attr, NULL) != NX_OK ||
+        (attr.kind != NX_KIND_DIRECTORY && attr.kind != NX_KIND_COLLECTION))
+        return false;
+    fuse_reply_err(req, EPERM);
+    return true;
+}
+
 void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse_ino_t to_parent,
                   const char *to, unsigned flags)
 {
@@ -427,6 +478,8 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     bool replaces;
     struct fs *fs;
     enum nx_code rc;
+    bool by_find = place_is_find(from_parent) || place_is_find(to_parent);
+    bool one_dir = from_parent == to_parent;
 
     if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE)) {
         fuse_reply_err(req, EINVAL);
@@ -437,9 +490,18 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
         snapshots_rename(req, from, to);
         return;
     }
-    if (refuse_change(req, from_parent, from) || refuse_change(req, to_parent, to) ||
-        !(parked = parked_new(req, "rename", PARKED_STATUS)))
+    if (refuse_change(req, &from_parent, from))
         return;
+    parked = begin(req, "rename", PARKED_STATUS, &to_parent, to);
+    if (!parked)
+        return;
+    if (by_find && (refuse_directory(req, from_parent, from) ||
+                    ((flags & NX_RENAME_EXCHANGE) && refuse_directory(req, to_parent, to)))) {
+        free(parked);
+        return;
+    }
+    parked->other_door = by_find;
+    parked->settles = by_find && one_dir; /* of two, our caller holds what the notifier waits for */
     fs = parked->fs;
     change = parked_change(parked);
     replaces = find_replaced(fs, to_parent, to, flags, &replaced);

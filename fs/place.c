@@ -6,6 +6,8 @@
 enum nx_code place_open(struct fs *fs, fuse_ino_t ino, struct fs_place *out, struct nx_err *err)
 {
     *out = (struct fs_place){.ino = ino & PLACE_NUMBER_MASK, .number = place_snapshot(ino)};
+    if (place_is_find(ino))
+        return nx_fail(err, NX_ENOTFOUND, "number %ju is of a query", (uintmax_t)ino);
     if (!out->number)
         return NX_OK;
     return nx_engine_snapshot_open(fs->engine, out->number, NULL, &out->snapshot, err);

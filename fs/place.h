@@ -4,8 +4,11 @@
  *     bits 0-47   the store's number
  *     bits 48-57  a named snapshot's number; 0: the live tree
  *     bits 58-62  a magic file's row and 1; 0: none. The rest is then its directory
+ *     bit 63      below `.find/`: bits 48-62 are then a slot of its table (find.h), the rest 0 for
+ *                 the directory itself, a document's number for its projection there, or, from the
+ *                 top, the row of a magic file
  *
- * So nothing is kept for what was looked up, in whatever snapshot.
+ * So nothing is kept for what was looked up, in whatever snapshot, but for result directories.
  *
  * Threads: any.
  */
@@ -18,6 +21,9 @@
 #define PLACE_KIND_SHIFT 58
 #define PLACE_DIR_MASK ((UINT64_C(1) << PLACE_KIND_SHIFT) - 1)
 #define PLACE_NUMBER_MASK ((UINT64_C(1) << PLACE_NUMBER_BITS) - 1)
+#define PLACE_FIND (UINT64_C(1) << 63)
+#define PLACE_FIND_BITS 15
+#define PLACE_FIND_MAGIC (PLACE_NUMBER_MASK - 31) /* the first number of a magic file's */
 
 _Static_assert(NX_SNAPSHOTS_MAX < 1 << (PLACE_KIND_SHIFT - PLACE_NUMBER_BITS),
                "a snapshot's number fits");
@@ -29,15 +35,30 @@ struct fs_place {
     struct nx_snapshot *snapshot; /* owned; NULL: live */
 };
 
+static inline bool place_is_find(fuse_ino_t ino)
+{
+    return ino >> 63 != 0;
+}
+static inline fuse_ino_t place_find_ino(unsigned slot)
+{
+    return PLACE_FIND | (uint64_t)slot << PLACE_NUMBER_BITS;
+}
+/* The result directory that a number below `.find/` is of, or in. */
+static inline fuse_ino_t place_find_dir(fuse_ino_t ino)
+{
+    return ino & ~PLACE_NUMBER_MASK;
+}
+/* 0 below `.find/`: find_dir.base tells. */
 static inline uint32_t place_snapshot(fuse_ino_t ino)
 {
-    return (uint32_t)((ino & PLACE_DIR_MASK) >> PLACE_NUMBER_BITS);
+    return place_is_find(ino) ? 0 : (uint32_t)((ino & PLACE_DIR_MASK) >> PLACE_NUMBER_BITS);
 }
 static inline fuse_ino_t place_ino(uint32_t snapshot, nx_ino ino)
 {
     return (uint64_t)snapshot << PLACE_NUMBER_BITS | ino;
 }
-/* Of a magic file: its directory. NX_ENOTFOUND when the snapshot is gone. */
+/* Of a magic file: its directory. NX_ENOTFOUND when the snapshot is gone, and for what is below
+ * `.find/`, which has no node. */
 enum nx_code place_open(struct fs *fs, fuse_ino_t ino, struct fs_place *out, struct nx_err *err);
 void place_close(struct fs_place *place);
 /* Take the snapshot over; NULL: live. */

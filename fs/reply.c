@@ -20,6 +20,7 @@
 #include "fs/place.h"
 #include "fs/readers.h"
 #include "fs/seen.h"
+#include "fs/settle.h"
 #include "fs/writers.h"
 
 static const mode_t type_bits[] = {
@@ -178,18 +179,34 @@ struct parked *parked_new(fuse_req_t req, const char *what, enum parked_answer a
     parked->error.code = NX_OK;
     parked->refused = NX_OK;
     parked->file.fh = 0;
+    parked->other_door = parked->settles = false;
     atomic_init(&parked->left, 2);
     return parked;
+}
+
+static void fill_entry(struct parked *parked, struct fuse_entry_param *out)
+{
+    reply_fill_entry(parked->fs, &parked->attr, parked->generation, out);
+    if (parked->other_door)
+        out->entry_timeout = 0; /* no name is kept there */
 }
 
 static void answer_create(struct parked *parked)
 {
     struct fuse_entry_param entry;
 
-    reply_fill_entry(parked->fs, &parked->attr, parked->generation, &entry);
+    fill_entry(parked, &entry);
     handle_publish(parked->fs);
     if (fuse_reply_create(parked->req, &entry, &parked->file) == -ENOENT)
         handle_discard(&parked->file); /* interrupted: the kernel will not release it */
+}
+
+static void answer_entry(struct parked *parked)
+{
+    struct fuse_entry_param entry;
+
+    fill_entry(parked, &entry);
+    fuse_reply_entry(parked->req, &entry);
 }
 
 static void answer(struct parked *parked)
@@ -207,7 +224,7 @@ static void answer(struct parked *parked)
         fuse_reply_err(parked->req, 0);
         break;
     case PARKED_ENTRY:
-        reply_entry(parked->req, &parked->attr, parked->generation);
+        answer_entry(parked);
         break;
     case PARKED_ATTR:
         reply_attr(parked->req, &parked->attr, parked->generation);
@@ -224,12 +241,22 @@ static void answer(struct parked *parked)
     }
 }
 
+static void end(void *arg)
+{
+    struct parked *parked = arg;
+
+    answer(parked);
+    free(parked);
+}
+
 static void drop(struct parked *parked, int count)
 {
     if (atomic_fetch_sub_explicit(&parked->left, count, memory_order_acq_rel) != count)
         return;
-    answer(parked);
-    free(parked);
+    if (parked->settles)
+        settle(parked->fs, end, parked);
+    else
+        end(parked);
 }
 
 static void acknowledged(void *arg, const struct nx_err *error)
@@ -250,7 +277,7 @@ struct nx_change parked_change(struct parked *parked)
         .durability = fs->options.sync ? NX_SYNC : NX_BUFFERED,
         .uid = caller->uid,
         .gid = caller->gid,
-        .origin = fs->origin,
+        .origin = parked->other_door ? 0 : fs->origin,
         .done = acknowledged,
         .arg = parked,
     };

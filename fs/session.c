@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fs/errors.h"
+#include "fs/find.h"
 #include "fs/ghosts.h"
 #include "fs/handle.h"
 #include "fs/loop.h"
@@ -88,6 +89,7 @@ static void destroy(struct fs *fs)
     versions_free(fs->versions);
     slots_free(fs->slots);
     seen_free(fs->seen);
+    finds_free(fs->finds);
     ghosts_free(fs->ghosts);
     errors_free(fs->errors);
     pthread_mutex_destroy(&fs->handles_mu);
@@ -100,14 +102,15 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
     enum nx_code rc;
 
     fs->errors = errors_new(nx_db_io(fs->db));
+    fs->finds = finds_new();
     fs->ghosts = ghosts_new();
     fs->slots = slots_new();
     fs->seen = seen_new();
     fs->readers = readers_new();
     fs->writers = writers_new();
     fs->versions = versions_new();
-    if (!fs->errors || !fs->ghosts || !fs->slots || !fs->seen || !fs->readers || !fs->writers ||
-        !fs->versions)
+    if (!fs->errors || !fs->finds || !fs->ghosts || !fs->slots || !fs->seen || !fs->readers ||
+        !fs->writers || !fs->versions)
         return nx_fail_nomem(err);
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);

@@ -1,7 +1,7 @@
 /*
  * export.c - a collection as NDJSON, one JSON array, or CSV.
  *
- * JSON is one scan. CSV is two over the same snapshot: the first collects the columns, so that the
+ * JSON is one pass. CSV is two over the same documents: the first collects the columns, so that the
  * header is complete before the first row; neither holds more than one document.
  */
 #include <stdlib.h>
@@ -14,16 +14,22 @@
 
 #define MAX_COLUMNS 10000u
 
-struct nx_export {
+/* A whole collection as the source. */
+struct collection {
     struct nx_db *db;
     struct nx_snapshot
         *own_snapshot; /* owned, when none was given: both scans of CSV see the same */
     const struct nx_snapshot *snapshot;
-    nx_ino collection;
-    enum nx_export_format format;
+    nx_ino ino;
     bool (*visible)(void *arg, const struct nx_attr *attr);
     void *arg;
     struct nx_scan *scan; /* owned */
+};
+
+struct nx_export {
+    struct nx_export_source source;
+    struct collection collection; /* zeroed when the documents come from elsewhere */
+    enum nx_export_format format;
     bool started, ended;
     struct nx_buf names;   /* owned: column names, each NUL-terminated */
     struct nx_buf offsets; /* owned: size_t each, into names */
@@ -34,33 +40,42 @@ void nx_export_close(struct nx_export *export)
 {
     if (!export)
         return;
-    nx_scan_close(export->scan);
-    if (export->own_snapshot)
-        nx_snapshot_release(export->own_snapshot);
+    nx_scan_close(export->collection.scan);
+    nx_snapshot_release(export->collection.own_snapshot);
     nx_buf_fini(&export->names);
     nx_buf_fini(&export->offsets);
     nx_buf_fini(&export->scratch);
     free(export);
 }
 
-static enum nx_code rewind_scan(struct nx_export *export, struct nx_err *err)
+static enum nx_code rewind_scan(void *arg, struct nx_err *err)
 {
     static const struct nx_scan_range all;
+    struct collection *from = arg;
 
-    nx_scan_close(export->scan);
-    export->scan = NULL;
-    return nx_scan_open(export->db, export->snapshot, export->collection, &all, &export->scan, err);
+    nx_scan_close(from->scan);
+    from->scan = NULL;
+    return nx_scan_open(from->db, from->snapshot, from->ino, &all, &from->scan, err);
 }
 
-static enum nx_code next_visible(struct nx_export *export, struct nx_document *doc,
-                                 struct nx_err *err)
+static enum nx_code next_visible(void *arg, struct nx_slice *doc, struct nx_err *err)
 {
+    struct collection *from = arg;
+    struct nx_document document;
     enum nx_code rc;
 
     do
-        rc = nx_scan_next(export->scan, doc, err);
-    while (rc == NX_OK && export->visible && !export->visible(export->arg, &doc->attr));
+        rc = nx_scan_next(from->scan, &document, err);
+    while (rc == NX_OK && from->visible && !from->visible(from->arg, &document.attr));
+    if (rc == NX_OK)
+        *doc = document.bson;
     return rc;
+}
+
+static enum nx_code next_document(struct nx_export *export, struct nx_slice *doc,
+                                  struct nx_err *err)
+{
+    return export->source.next(export->source.arg, doc, err);
 }
 
 static size_t column_count(const struct nx_export *export)
@@ -112,11 +127,11 @@ static enum nx_code add_columns(struct nx_export *export, struct nx_slice doc, s
 
 static enum nx_code write_header(struct nx_export *export, struct nx_buf *out, struct nx_err *err)
 {
-    struct nx_document doc;
+    struct nx_slice doc;
     enum nx_code rc;
 
-    while ((rc = next_visible(export, &doc, err)) == NX_OK)
-        if ((rc = add_columns(export, doc.bson, err)) != NX_OK)
+    while ((rc = next_document(export, &doc, err)) == NX_OK)
+        if ((rc = add_columns(export, doc, err)) != NX_OK)
             return rc;
     if (rc != NX_DONE)
         return rc;
@@ -129,7 +144,7 @@ static enum nx_code write_header(struct nx_export *export, struct nx_buf *out, s
     }
     if (rc == NX_OK && column_count(export) > 0)
         rc = nx_buf_append_byte(out, '\n');
-    return rc == NX_OK ? rewind_scan(export, err) : nx_fail_nomem(err);
+    return rc == NX_OK ? export->source.rewind(export->source.arg, err) : nx_fail_nomem(err);
 }
 
 /* Would a bare cell of this text be read as something else than a string? */
@@ -194,39 +209,60 @@ static enum nx_code write_end(struct nx_export *export, struct nx_buf *out)
     return nx_buf_append_str(out, export->started ? "\n]\n" : "[]\n");
 }
 
+static enum nx_code finish_open(struct nx_export *export, struct nx_export **out,
+                                struct nx_err *err)
+{
+    enum nx_code rc = export->source.rewind(export->source.arg, err);
+
+    if (rc == NX_OK)
+        *out = export;
+    else
+        nx_export_close(export);
+    return rc;
+}
+
+enum nx_code nx_export_from(const struct nx_export_source *source, enum nx_export_format format,
+                            struct nx_export **out, struct nx_err *err)
+{
+    struct nx_export *export = calloc(1, sizeof *export);
+
+    *out = NULL;
+    if (!export)
+        return nx_fail_nomem(err);
+    export->source = *source;
+    export->format = format;
+    return finish_open(export, out, err);
+}
+
 enum nx_code nx_export_open(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino collection,
                             enum nx_export_format format,
                             bool (*visible)(void *arg, const struct nx_attr *attr), void *arg,
                             struct nx_export **out, struct nx_err *err)
 {
     struct nx_export *export = calloc(1, sizeof *export);
-    enum nx_code rc;
+    struct collection *from;
 
     *out = NULL;
     if (!export)
         return nx_fail_nomem(err);
-    export->db = db;
-    export->snapshot = snapshot;
-    export->collection = collection;
+    from = &export->collection;
+    *from = (struct collection){
+        .db = db, .snapshot = snapshot, .ino = collection, .visible = visible, .arg = arg};
+    export->source = (struct nx_export_source){rewind_scan, next_visible, from};
     export->format = format;
-    export->visible = visible;
-    export->arg = arg;
     if (!snapshot)
-        export->snapshot = export->own_snapshot = nx_snapshot_take(nx_db_engine(db));
-    rc = export->snapshot ? rewind_scan(export, err) : nx_fail_nomem(err);
-    if (rc != NX_OK) {
-        nx_export_close(export);
-        return rc;
-    }
-    *out = export;
-    return NX_OK;
+        from->snapshot = from->own_snapshot = nx_snapshot_take(nx_db_engine(db));
+    if (from->snapshot)
+        return finish_open(export, out, err);
+    nx_export_close(export);
+    return nx_fail_nomem(err);
 }
 
 enum nx_code nx_export_next(struct nx_export *export, size_t want, struct nx_buf *out,
                             struct nx_err *err)
 {
     size_t begin = out->len;
-    struct nx_document doc;
+    struct nx_slice doc;
     enum nx_code rc = NX_OK;
 
     if (export->ended)
@@ -236,10 +272,10 @@ enum nx_code nx_export_next(struct nx_export *export, size_t want, struct nx_buf
         export->started = true;
     }
     while (rc == NX_OK && out->len - begin < want) {
-        rc = next_visible(export, &doc, err);
+        rc = next_document(export, &doc, err);
         if (rc != NX_OK)
             break;
-        if (write_document(export, doc.bson, out) != NX_OK)
+        if (write_document(export, doc, out) != NX_OK)
             return nx_fail_nomem(err);
         export->started = true;
     }

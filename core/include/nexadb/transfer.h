@@ -69,6 +69,17 @@ NX_API enum nx_code nx_export_open(struct nx_db *db, const struct nx_snapshot *s
                                    nx_ino collection, enum nx_export_format format,
                                    bool (*visible)(void *arg, const struct nx_attr *attr),
                                    void *arg, struct nx_export **out, struct nx_err *err);
+/* The same of documents from elsewhere: a query's results. `rewind` comes first, and twice for CSV,
+ * whose columns are collected before its rows; it must give the same documents each time. `next`
+ * lends a document until the next call; NX_DONE at the end. */
+struct nx_export_source {
+    enum nx_code (*rewind)(void *arg, struct nx_err *err);
+    enum nx_code (*next)(void *arg, struct nx_slice *doc, struct nx_err *err);
+    void *arg; /* outlives the export */
+};
+NX_API enum nx_code nx_export_from(const struct nx_export_source *source,
+                                   enum nx_export_format format, struct nx_export **out,
+                                   struct nx_err *err);
 /* Append some documents, about `want` bytes, to `out`. NX_DONE when there is nothing left. */
 NX_API enum nx_code nx_export_next(struct nx_export *export, size_t want, struct nx_buf *out,
                                    struct nx_err *err);
