@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/away.h"
 #include "fs/caller.h"
 #include "fs/errno.h"
 #include "fs/errors.h"
@@ -40,6 +41,7 @@ struct writer {
     struct place place;
     uint64_t base_revision; /* of the version that was there at the open */
     bool had_document;      /* at the open */
+    bool must_be_new;       /* conflict=fail: the base is that there is no document */
     nx_ino rejected_ino;    /* the file in .rejected/ of this handle, 0: none */
     uint64_t rejected_at;   /* the stage's changes that it holds */
     pid_t opener;
@@ -159,14 +161,15 @@ static enum nx_code prepare(struct writer *writer, const struct place *place, st
     struct nx_attr times = {0};
     struct nx_put put = {
         .collection = place->collection,
-        .mode = NX_PUT_UPSERT,
+        .mode = writer->must_be_new ? NX_PUT_INSERT : NX_PUT_UPSERT,
         .id = &place->id,
         .text = nx_buf_slice(&writer->stage.text),
-        .if_revision = fs->options.conflict_fail ? writer->base_revision : 0,
     };
     enum nx_code rc = NX_OK;
 
     writer->prepared = false;
+    if (fs->options.conflict_fail && !writer->must_be_new)
+        put.if_revision = writer->base_revision;
     put.attr_mask = writers_times(fs->writers, writer->base.ino, &times);
     if (put.attr_mask)
         put.attr = &times;
@@ -218,10 +221,12 @@ static enum nx_code commit(struct writer *writer, struct nx_change *change, bool
     if (rc == NX_OK)
         rc = nx_write_commit(writer->write, change, &result, err);
     writer->prepared = false;
+    if (rc == NX_EEXISTS && writer->must_be_new)
+        rc = nx_fail(err, NX_ECONFLICT, "another writer has made this document meanwhile");
     if (rc != NX_OK)
         return rc;
     *submitted = true;
-    writer->stage.dirty = false;
+    writer->stage.dirty = writer->must_be_new = false;
     writer->base_revision = result.attr.revision;
     writer->had_document = true;
     return NX_OK;
@@ -460,6 +465,17 @@ static const struct handle_class writer_class = {
     .release = release_stage,
 };
 
+/* No document was there, or one that was renamed away: a backup. */
+static bool is_base_absence(struct writer *writer)
+{
+    struct fs *fs = writer->base.fs;
+    struct place place;
+
+    if (!fs->options.conflict_fail || locate(writer, &place, NULL) != NX_OK)
+        return false;
+    return aways_take(fs->aways, place.collection, &place.id) || !writer->had_document;
+}
+
 struct handle *document_open_writer(fuse_req_t req, const struct nx_attr *attr,
                                     struct fuse_file_info *file)
 {
@@ -478,6 +494,7 @@ struct handle *document_open_writer(fuse_req_t req, const struct nx_attr *attr,
     stage_init(&writer->stage);
     writer->had_document = attr->kind == NX_KIND_DOCUMENT;
     writer->base_revision = attr->revision;
+    writer->must_be_new = is_base_absence(writer);
     writer->opener = caller->pid;
     writer->uid = caller->uid;
     writer->gid = caller->gid;

@@ -13,6 +13,7 @@
 
 #include "fs/fs.h"
 
+struct aways;
 struct errors;
 struct finds;
 struct ghosts;
@@ -43,6 +44,7 @@ struct fs {
     void *arg;
 
     struct fuse_session *session; /* owned, as the rest */
+    struct aways *aways;
     struct errors *errors;
     struct finds *finds;
     struct ghosts *ghosts;

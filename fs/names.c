@@ -14,6 +14,7 @@
 
 #include <nexadb/id.h>
 
+#include "fs/away.h"
 #include "fs/errors.h"
 #include "fs/files.h"
 #include "fs/find.h"
@@ -22,6 +23,7 @@
 #include "fs/magic.h"
 #include "fs/notify.h"
 #include "fs/place.h"
+#include "fs/refused.h"
 #include "fs/reply.h"
 #include "fs/seen.h"
 #include "fs/snapshots.h"
@@ -411,30 +413,14 @@ void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* --- moving ----------------------------------------------------------------------------------- */
 
-/* The text of a plain file that was refused as a document, for the caret. */
-static void read_source(struct fs *fs, nx_ino dir, const char *name, struct nx_buf *out)
+/* For conflict=fail: who writes a document of this name next knows only the one that went. */
+static void note_away(struct fs *fs, nx_ino from_dir, const char *from, const char *to)
 {
-    struct nx_attr attr;
-    size_t got = 0;
+    struct nx_id id;
 
-    if (nx_db_lookup(fs->db, NULL, dir, name, strlen(name), &attr, NULL) != NX_OK ||
-        attr.kind != NX_KIND_FILE || attr.size > NX_DOC_MAX_BYTES ||
-        nx_buf_resize(out, attr.size) != NX_OK)
-        return;
-    if (nx_db_read(fs->db, NULL, attr.ino, 0, out->data, out->len, &got, NULL) != NX_OK)
-        got = 0;
-    out->len = got;
-}
-
-static enum nx_code explain_rename(struct fs *fs, nx_ino from_dir, const char *from, nx_ino dir,
-                                   const char *name, enum nx_code rc, struct nx_err *err)
-{
-    struct nx_buf text NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-
-    if (err->line > 0)
-        read_source(fs, from_dir, from, &text);
-    explain(fs, dir, name, rc, err, nx_buf_slice(&text));
-    return rc == NX_ECONFLICT ? NX_EBUSY : rc; /* the kernel tries again on ESTALE */
+    if (fs->options.conflict_fail && !nx_name_is_document(to, strlen(to)) &&
+        nx_id_from_name(from, strlen(from), &id, NULL, NULL) == NX_OK)
+        aways_add(fs->aways, from_dir, &id);
 }
 
 /* What changed sides between documents and plain files got another number than the kernel thinks,
@@ -505,11 +491,19 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     fs = parked->fs;
     change = parked_change(parked);
     replaces = find_replaced(fs, to_parent, to, flags, &replaced);
+    if (fs->options.conflict_fail && !(flags & NX_RENAME_EXCHANGE))
+        flags |= NX_RENAME_IF_OLDER;
     rc = nx_db_rename(fs->db, from_parent, from, strlen(from), to_parent, to, strlen(to), flags,
                       &change, &err);
+    if (refused_is_about_text(rc)) {
+        refused_rename(parked, from_parent, from, to_parent, to, &err);
+        return;
+    }
     if (rc != NX_OK)
-        rc = explain_rename(fs, from_parent, from, to_parent, to, rc, &err);
-    else if (replaces)
+        explain(fs, to_parent, to, rc, &err, NX_SLICE_NULL);
+    else
+        note_away(fs, from_parent, from, to);
+    if (rc == NX_OK && replaces)
         remember_removed(fs, &replaced);
     parked_finish(parked, rc, &err);
     if (rc == NX_OK)

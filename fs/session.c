@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/away.h"
 #include "fs/errors.h"
 #include "fs/find.h"
 #include "fs/ghosts.h"
@@ -92,6 +93,7 @@ static void destroy(struct fs *fs)
     finds_free(fs->finds);
     ghosts_free(fs->ghosts);
     errors_free(fs->errors);
+    aways_free(fs->aways);
     pthread_mutex_destroy(&fs->handles_mu);
     free(fs->mountpoint);
     free(fs);
@@ -101,6 +103,7 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
 {
     enum nx_code rc;
 
+    fs->aways = aways_new(nx_db_io(fs->db));
     fs->errors = errors_new(nx_db_io(fs->db));
     fs->finds = finds_new();
     fs->ghosts = ghosts_new();
@@ -109,8 +112,8 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
     fs->readers = readers_new();
     fs->writers = writers_new();
     fs->versions = versions_new();
-    if (!fs->errors || !fs->finds || !fs->ghosts || !fs->slots || !fs->seen || !fs->readers ||
-        !fs->writers || !fs->versions)
+    if (!fs->aways || !fs->errors || !fs->finds || !fs->ghosts || !fs->slots || !fs->seen ||
+        !fs->readers || !fs->writers || !fs->versions)
         return nx_fail_nomem(err);
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);

@@ -344,8 +344,6 @@ static enum nx_code set_document(struct tx *tx, const struct node *node, unsigne
         return nx_fail(err, NX_EINVAL, "the size of a document is that of its text");
     if (rc == NX_OK)
         rc = store_header(tx->db, NULL, node->parent, node->label, &buf, &header, err);
-    if (rc == NX_OK && mask & ~(unsigned)(NX_SET_ATIME | NX_KEEP_CTIME))
-        rc = numbers_take(&tx->db->numbers, 1, &header.revision, err);
     if (rc != NX_OK)
         return rc;
     body.len = header.flags & DOC_LARGE ? 0 : (size_t)doc_body_bytes(&header);

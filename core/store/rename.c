@@ -110,6 +110,19 @@ static enum nx_code move_plain(struct move *move, struct nx_err *err)
     return rc;
 }
 
+/* Numbers of nodes and revisions come from one sequence, so they tell what was first. */
+static enum nx_code check_older(const struct move *move, nx_ino source, struct nx_err *err)
+{
+    const struct place *to = &move->to;
+
+    if (!(move->flags & NX_RENAME_IF_OLDER) || !to->exists || to->header.flags & DOC_DRAFT ||
+        to->header.revision < source)
+        return NX_OK;
+    return nx_fail(err, NX_ECONFLICT,
+                   "'%.*s' was changed after the file that would replace it was made",
+                   NAME_ARG(to->name));
+}
+
 /* --- plain -> document ------------------------------------------------------------------------ */
 
 static void header_of_file(const struct tx *tx, const struct node *node, const struct body *body,
@@ -196,6 +209,8 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     bool keeps_number;
     enum nx_code rc = parse_file(tx, &move->from, &move->to, &text, &work, &body, err);
 
+    if (rc == NX_OK)
+        rc = check_older(move, move->from.entry.ino, err);
     if (rc != NX_OK)
         return rc;
     header_of_file(tx, &move->from.node, &body, &header);
@@ -327,7 +342,9 @@ static enum nx_code move_document(struct move *move, struct nx_err *err)
         !(move->to.header.flags & DOC_DRAFT))
         return nx_fail(err, NX_EINVAL, "an empty file cannot replace the document '%.*s'",
                        NAME_ARG(move->to.name));
-    rc = place_remove_document(tx, &move->from, false, err);
+    rc = check_older(move, move->from.header.ino, err);
+    if (rc == NX_OK)
+        rc = place_remove_document(tx, &move->from, false, err);
     if (rc == NX_OK)
         rc = copy_document(tx, &move->from, &move->to, move->from.header.ino, err);
     if (rc == NX_OK)
@@ -508,8 +525,8 @@ enum nx_code nx_db_rename(struct nx_db *db, nx_ino from_parent, const char *from
     struct move move = {.from = PLACE_INIT, .to = PLACE_INIT, .flags = flags};
     enum nx_code rc;
 
-    if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE) ||
-        flags == (NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE))
+    if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE | NX_RENAME_IF_OLDER) ||
+        (flags & NX_RENAME_EXCHANGE && flags != NX_RENAME_EXCHANGE))
         return nx_fail(err, NX_EINVAL, "rename flags %#x", flags);
     rc = tx_begin(db, change, true, &move.tx, err);
     if (rc != NX_OK)

@@ -83,7 +83,7 @@ struct nx_attr {
     uint64_t size;   /* exact bytes that a read gives; of a directory: entries */
     uint64_t stored; /* bytes of it that are no holes, about */
     int64_t atime_ns, mtime_ns, ctime_ns;
-    uint64_t revision; /* of a document: changes with every new content or metadata */
+    uint64_t revision; /* of a document: greater with every new content, not with metadata */
 };
 
 enum {
@@ -148,7 +148,13 @@ NX_API enum nx_code nx_db_rmdir(struct nx_db *db, nx_ino parent, const char *nam
 NX_API enum nx_code nx_db_drop(struct nx_db *db, nx_ino ino, const struct nx_change *change,
                                struct nx_err *err);
 
-enum { NX_RENAME_NOREPLACE = 1, NX_RENAME_EXCHANGE = 2 };
+enum {
+    NX_RENAME_NOREPLACE = 1,
+    NX_RENAME_EXCHANGE = 2,
+    /* NX_ECONFLICT when a document that would be replaced got its content after the source was
+     * made: whoever wrote the source cannot have seen it. Not with EXCHANGE. */
+    NX_RENAME_IF_OLDER = 4,
+};
 /*
  * Rename within and across directories, replacing as rename(2) does. A plain file renamed onto a
  * document's name is parsed and becomes the document, keeping the replaced document's number when

@@ -1,9 +1,10 @@
-/* Documents in use, cached versions, callers, strands. */
+/* Documents in use or renamed away, cached versions, callers, strands. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/away.h"
 #include "fs/caller.h"
 #include "fs/pool.h"
 #include "fs/writers.h"
@@ -52,6 +53,48 @@ static void cached_pages_are_kept_only_for_the_same_version(void **state)
     assert_false(versions_keep(versions, 5, 2));
     assert_false(versions_keep(versions, 5, 1));
     versions_free(versions);
+}
+
+static uint64_t now_ns = 1000;
+
+static uint64_t stopped_clock(struct nx_io *io)
+{
+    (void)io;
+    return now_ns;
+}
+
+static void make_id(const char *text, struct nx_id *out)
+{
+    struct nx_value value = nx_string_z(text);
+
+    assert_int_equal(nx_id_from_value(&value, out, NULL), NX_OK);
+}
+
+static void a_document_renamed_away_is_known_once_and_for_a_while(void **state)
+{
+    struct nx_io_ops ops = *nx_io_posix()->ops;
+    struct nx_io io = {&ops};
+    struct aways *aways;
+    struct nx_id a, b;
+
+    (void)state;
+    ops.monotonic_ns = stopped_clock;
+    aways = aways_new(&io);
+    make_id("a", &a);
+    make_id("b", &b);
+    aways_add(aways, 7, &a);
+    assert_false(aways_take(aways, 7, &b));
+    assert_false(aways_take(aways, 8, &a));
+    assert_true(aways_take(aways, 7, &a));
+    assert_false(aways_take(aways, 7, &a));
+    aways_add(aways, 7, &a);
+    now_ns += AWAY_NS;
+    assert_false(aways_take(aways, 7, &a));
+    aways_add(aways, 7, &a);
+    for (unsigned i = 0; i < AWAY_MAX; i++)
+        aways_add(aways, 9, &b);
+    assert_false(aways_take(aways, 7, &a));
+    aways_free(aways);
 }
 
 static void permission_bits_are_the_owners_the_groups_or_the_others(void **state)
@@ -132,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_document_is_in_use_until_its_last_writer_leaves),
         cmocka_unit_test(times_set_before_the_commit_are_kept_until_a_write),
         cmocka_unit_test(cached_pages_are_kept_only_for_the_same_version),
+        cmocka_unit_test(a_document_renamed_away_is_known_once_and_for_a_while),
         cmocka_unit_test(permission_bits_are_the_owners_the_groups_or_the_others),
         cmocka_unit_test(a_child_is_another_process_of_the_same_session),
         cmocka_unit_test(a_strand_keeps_its_jobs_in_order),

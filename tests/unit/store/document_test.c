@@ -149,6 +149,8 @@ static void a_revision_changes_and_guards(void **state)
     before = look(f->db, f->users, "a.json");
     OK(nx_db_set_attr(f->db, before.ino, NX_SET_MODE, &values, NULL, NULL, &err));
     old = before.revision;
+    assert_int_equal(look(f->db, f->users, "a.json").revision, old); /* of the content */
+    OK(put_text(f->db, f->users, "a.json", "{\"v\":2}", NX_PUT_REPLACE, &err));
     assert_true(look(f->db, f->users, "a.json").revision > old);
     assert_int_equal(look(f->db, f->users, "a.json").mode, 0600);
     OK(nx_write_new(f->db, &write, &err));

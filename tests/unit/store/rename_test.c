@@ -332,6 +332,31 @@ static void an_open_file_renamed_to_a_document_stays_for_its_handle(void **state
     assert_json(f->db, f->users, "a.json", "{\"_id\":\"a\",\"v\":1}");
 }
 
+static void a_rename_can_refuse_to_replace_what_is_newer_than_its_source(void **state)
+{
+    struct store_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_attr attr = {.mode = 0600};
+
+    OK(put_text(f->db, f->users, "a.json", "{\"v\":1}", NX_PUT_INSERT, &err));
+    make_file(f->db, f->users, "file", "{\"v\":2}");
+    OK(put_text(f->db, f->users, "b.json", "{\"v\":3}", NX_PUT_INSERT, &err));
+    OK(put_text(f->db, f->users, "a.json", "{\"v\":4}", NX_PUT_REPLACE, &err));
+    FAILS(NX_ECONFLICT,
+          rename_name(f->db, f->users, "file", f->users, "a.json", NX_RENAME_IF_OLDER, &err));
+    FAILS(NX_ECONFLICT,
+          rename_name(f->db, f->users, "b.json", f->users, "a.json", NX_RENAME_IF_OLDER, &err));
+    FAILS(NX_EINVAL, rename_name(f->db, f->users, "b.json", f->users, "a.json",
+                                 NX_RENAME_IF_OLDER | NX_RENAME_EXCHANGE, &err));
+    assert_json(f->db, f->users, "a.json", "{\"_id\":\"a\",\"v\":4}");
+    make_file(f->db, f->users, "later", "{\"v\":5}");
+    OK(nx_db_set_attr(f->db, look(f->db, f->users, "a.json").ino, NX_SET_MODE, &attr, NULL, NULL,
+                      &err)); /* no new content */
+    OK(rename_name(f->db, f->users, "later", f->users, "a.json", NX_RENAME_IF_OLDER, &err));
+    OK(rename_name(f->db, f->users, "file", f->users, "new.json", NX_RENAME_IF_OLDER, &err));
+    OK(rename_name(f->db, f->users, "a.json", f->users, "plain", NX_RENAME_IF_OLDER, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +374,7 @@ int main(void)
         BOTH(a_hole_costs_nothing),
         BOTH(an_open_file_outlives_its_name),
         BOTH(an_open_file_renamed_to_a_document_stays_for_its_handle),
+        BOTH(a_rename_can_refuse_to_replace_what_is_newer_than_its_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
