@@ -18,23 +18,23 @@ static const struct magic rows[] = {
                      "a filter, then optionally {\"projection\",\"sort\",\"skip\",\"limit\","
                      "\"explain\"}",
                      "the matching documents, one a line",
-                     "echo '{\"age\":{\"$gt\":25}}' > .query; cat .query"},
+                     "echo '{\"%n\":{\"$gt\":%v}}' > .query; cat .query"},
     [MAGIC_AGGREGATE] = {".aggregate", MAGIC_IN_COLLECTION, magic_query_open,
                          "a pipeline: an array of stages", "its documents, one a line",
-                         "echo '[{\"$sortByCount\":\"$city\"}]' > .aggregate; cat .aggregate"},
+                         "echo '[{\"$sortByCount\":\"$%t\"}]' > .aggregate; cat .aggregate"},
     [MAGIC_VSEARCH] = {".vsearch", MAGIC_IN_COLLECTION, magic_query_open,
                        "{\"vector\":[...]} or {\"like\":id}, with \"field\",\"k\",\"filter\","
                        "\"metric\",\"exact\",\"ef\"",
                        "the nearest documents, nearest first",
-                       "echo '{\"like\":\"alice\",\"k\":5}' > .vsearch; cat .vsearch"},
+                       "echo '{\"like\":\"%i\",\"k\":5}' > .vsearch; cat .vsearch"},
     [MAGIC_UPDATE] = {".update", MAGIC_IN_COLLECTION | MAGIC_CHANGES, magic_query_open,
                       "{\"filter\",\"update\",\"multi\",\"upsert\",\"arrayFilters\"}",
                       "the result of the last update",
-                      "echo '{\"filter\":{\"age\":30},\"update\":{\"$inc\":{\"age\":1}},"
+                      "echo '{\"filter\":{\"%n\":%v},\"update\":{\"$inc\":{\"%n\":1}},"
                       "\"multi\":true}' > .update; cat .update"},
     [MAGIC_IMPORT] = {".import", MAGIC_IN_COLLECTION | MAGIC_CHANGES, magic_import_open,
                       "documents, one a line or one array; ids that exist are replaced",
-                      "the counts of the last import", "cat people.ndjson > .import; cat .import"},
+                      "the counts of the last import", "cat more.ndjson > .import; cat .import"},
     [MAGIC_EXPORT_NDJSON] = {".export.ndjson", MAGIC_IN_COLLECTION | MAGIC_IN_FIND,
                              magic_export_open, NULL, "every document, one a line", NULL},
     [MAGIC_EXPORT_JSON] = {".export.json", MAGIC_IN_COLLECTION | MAGIC_IN_FIND, magic_export_open,
@@ -63,7 +63,7 @@ static const struct magic rows[] = {
         {".find", MAGIC_IN_COLLECTION | MAGIC_IS_FOLDER, NULL, NULL,
          "a query as a path: field=value, !=, >, >=, <, <=, field~regex, field?, @sort=, "
          "@skip=, @limit=, @fields=, @json=",
-         "ls -U '.find/age>=30/@sort=-age/@limit=10'"},
+         "ls -U '.find/%n>=%v/@sort=-%n/@limit=10'"},
 };
 _Static_assert(sizeof rows / sizeof rows[0] == MAGIC_KINDS, "a row for each kind");
 

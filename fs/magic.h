@@ -50,7 +50,7 @@ struct magic {
                            int flags, struct nx_err *err);
     const char *write_help; /* what to write, NULL: nothing */
     const char *read_help;
-    const char *example; /* a shell line, NULL: cat NAME */
+    const char *example; /* a shell line with words as in help.h, NULL: cat NAME */
 };
 
 _Static_assert(MAGIC_KINDS < 32, "a row and 1 fits in the five bits of a number");

@@ -8,6 +8,7 @@
 
 #include "fs/errors.h"
 #include "fs/find.h"
+#include "fs/help.h"
 #include "fs/magic_handle.h"
 #include "fs/schema.h"
 
@@ -149,45 +150,11 @@ static enum nx_code make_errors(struct magic_handle *handle, struct nx_buf *out,
                                                                              : nx_fail_nomem(err);
 }
 
-static void add_help(const struct magic *magic, struct nx_buf *out)
-{
-    nx_buf_printf(out, "%s\n", magic->name);
-    if (magic->write_help)
-        nx_buf_printf(out, "    write  %s\n", magic->write_help);
-    if (magic->read_help)
-        nx_buf_printf(out, "    read   %s\n", magic->read_help);
-    if (magic->example)
-        nx_buf_printf(out, "    $ %s\n", magic->example);
-    else
-        nx_buf_printf(out, "    $ cat %s\n", magic->name);
-}
-
 static enum nx_code make_help(struct magic_handle *handle, struct nx_buf *out, struct nx_err *err)
 {
-    bool root = handle->dir == NX_ROOT_INO;
-    struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    const struct magic *magic;
-    enum nx_code rc = nx_db_path(handle->base.fs->db, handle->snapshot, handle->dir, &path, err);
+    const struct fs_place place = {handle->dir, place_snapshot(handle->place), handle->snapshot};
 
-    if (rc != NX_OK)
-        return rc;
-    if (root)
-        nx_buf_append_str(out, "A directory here is a collection: mkdir makes one, rmdir drops an "
-                               "empty one. In it, NAME.json is the document whose _id is NAME.\n"
-                               "Each collection has the files below; cat COLLECTION/.help shows "
-                               "them with their own.\n\n");
-    else
-        nx_buf_printf(out,
-                      "Collection %.*s: NAME.json is the document whose _id is NAME. Write one "
-                      "with any editor, rm deletes it.\nNo listing shows these files:\n\n",
-                      (int)path.len, (char *)path.data);
-    for (unsigned i = 0; (magic = magic_row(i)); i++)
-        if ((magic->flags & (root ? MAGIC_IN_ROOT : MAGIC_IN_COLLECTION)) &&
-            (!place_snapshot(handle->place) || !(magic->flags & MAGIC_IS_LIVE)))
-            add_help(magic, out);
-    return nx_buf_append_str(out, root ? "\nDocumentation: docs/filesystem.md\n"
-                                       : "\n`tail -n 1 .errors` tells why something was "
-                                         "\"Invalid argument\".\n");
+    return help_write(handle->base.fs, &place, &handle->limits, out, err);
 }
 
 /* --- the handle ------------------------------------------------------------------------------- */

@@ -202,31 +202,41 @@ static void run_update(struct query *query, struct magic_job *job)
         render_update(&result, &query->answer);
         rc = slots_set(fs->slots, &handle->slot, nx_buf_slice(&query->answer), &err);
     }
-    if (rc == NX_OK)
+    if (rc == NX_OK) {
         magic_handle_settle(handle, job, 0);
-    else
-        magic_handle_fail(handle, job, &err, nx_buf_slice(&query->text));
+        return;
+    }
+    slots_clear(fs->slots, &handle->slot); /* the result of an older one would mislead */
+    magic_handle_fail(handle, job, &err, nx_buf_slice(&query->text));
+}
+
+/* What is there so far stays: it may go on. */
+static void fail_incomplete(struct query *query, struct magic_job *job)
+{
+    struct magic_handle *handle = &query->base;
+    struct nx_err err = NX_ERR_INIT;
+
+    nx_fail(&err, NX_EJSON, "the text ends before the request does");
+    slots_clear(handle->base.fs->slots, &handle->slot);
+    magic_handle_fail(handle, job, &err, nx_buf_slice(&query->text));
 }
 
 /* An incomplete text is an error to the process that opened the file; a child's close says nothing.
- */
+ * A shell closes a duplicate after each `echo ... >&3`: who can read hears of it when it does. */
 static void flush_query(struct magic_handle *handle, struct magic_job *job)
 {
     struct query *query = query_of(handle);
-    struct nx_err err = NX_ERR_INIT;
 
     if (query->pending) {
         run_update(query, job);
         return;
     }
     if (query->complete || query->reading || query->text.len == 0 ||
-        !caller_is_same_process(job->thread, handle->opener)) {
+        (handle->base.flags & O_ACCMODE) == O_RDWR ||
+        !caller_is_same_process(job->thread, handle->opener))
         fuse_reply_err(job->req, 0);
-        return;
-    }
-    nx_fail(&err, NX_EJSON, "the text ends before the request does");
-    magic_handle_fail(handle, job, &err, nx_buf_slice(&query->text));
-    begin_text(query);
+    else
+        fail_incomplete(query, job);
 }
 
 static void read_answer(struct query *query, struct magic_job *job)
@@ -247,6 +257,10 @@ static void read_query(struct magic_handle *handle, struct magic_job *job)
     bool is_update = magic_kind_of(handle->magic) == MAGIC_UPDATE;
     struct nx_err err = NX_ERR_INIT;
 
+    if (!query->complete && query->text.len > 0) {
+        fail_incomplete(query, job);
+        return;
+    }
     if (is_update ? query->answer.len == 0 : !query->complete) {
         nx_fail(&err, NX_ENODATA, "%s: nothing has been asked", handle->magic->name);
         magic_handle_fail(handle, job, &err, NX_SLICE_NULL);

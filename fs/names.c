@@ -78,8 +78,8 @@ static struct parked *begin(fuse_req_t req, const char *what, enum parked_answer
 static void explain(struct fs *fs, nx_ino dir, const char *name, enum nx_code rc,
                     const struct nx_err *err, struct nx_slice text)
 {
-    if (rc == NX_ENAME || rc == NX_EJSON || rc == NX_EDOC || rc == NX_EID || rc == NX_ETOOBIG ||
-        rc == NX_ECONFLICT)
+    if (rc == NX_EINVAL || rc == NX_ENAME || rc == NX_EJSON || rc == NX_EDOC || rc == NX_EID ||
+        rc == NX_ETOOBIG || rc == NX_ECONFLICT)
         errors_add(fs->errors, dir, name, err, text);
 }
 
