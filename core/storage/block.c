@@ -27,6 +27,7 @@ struct block *block_new(size_t len)
         return NULL;
     memset(block, 0, sizeof *block);
     atomic_init(&block->refs, 1);
+    block->bytes = (uint8_t *)(block + 1);
     block->len = len;
     return block;
 }
@@ -37,11 +38,19 @@ struct block *block_ref(struct block *block)
     return block;
 }
 
-void block_unref(struct block *block)
+void block_add_refs(struct block *block, int32_t n)
 {
     /* acq_rel: every other thread's reads come before the free */
-    if (block && atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+    uint32_t before = atomic_fetch_add_explicit(&block->refs, (uint32_t)n, memory_order_acq_rel);
+
+    if (before + (uint32_t)n == 0)
         free(block);
+}
+
+void block_unref(struct block *block)
+{
+    if (block)
+        block_add_refs(block, -1);
 }
 
 static uint32_t entry_offset(const struct block *block, uint32_t i)
@@ -71,7 +80,7 @@ static const char *parse_header(struct block *block)
         return "prefix and hash index pass its end";
     room = block->len - fixed;
     block->offset_bytes = block->len <= UINT16_MAX ? 2 : 4;
-    if (room / (block->offset_bytes + 3) < block->count)
+    if (room / (block->offset_bytes + 3u) < block->count)
         return "more entries than it has room for";
     block->hash = block->bytes + BLOCK_HEADER_BYTES;
     block->offsets = block->hash + block->hash_slots;
@@ -268,4 +277,45 @@ uint32_t block_find(const struct block *block, struct nx_slice key, uint64_t has
         if (nx_slice_equal(suffix_of(block, block->hash[at]), rest))
             return block->hash[at];
     return block->count;
+}
+
+/* --- a block of which only the front is there ------------------------------------------------- */
+
+/* Entry i, wherever it says it is. */
+static bool peek_entry(const struct block *block, uint32_t i, block_reach_fn reach, void *arg,
+                       struct block_entry *out)
+{
+    size_t first = (size_t)(block->prefix - block->bytes) + block->prefix_len, from, to;
+
+    if (i >= block->count)
+        return false;
+    from = entry_offset(block, i);
+    to = i + 1 < block->count ? entry_offset(block, i + 1) : block->len;
+    return from >= first && to > from && to <= block->len && reach(arg, to) &&
+           parse_entry(block, block->bytes + from, block->bytes + to, out) != NULL;
+}
+
+enum block_answer block_peek(struct block *block, struct nx_slice key, uint64_t hash,
+                             block_reach_fn reach, void *arg, struct block_entry *out)
+{
+    struct nx_slice rest;
+    uint32_t at;
+
+    if (block->len < BLOCK_HEADER_BYTES || !reach(arg, BLOCK_HEADER_BYTES) || parse_header(block) ||
+        block->hash_slots == 0 ||
+        !reach(arg, (size_t)(block->prefix - block->bytes) + block->prefix_len))
+        return BLOCK_UNSURE;
+    if (compare_prefix(block, key, &rest) != 0)
+        return BLOCK_LACKS;
+    at = hash_slot(hash, block->hash_slots);
+    for (uint32_t tries = 0; tries < block->hash_slots; tries++) {
+        if (block->hash[at] == HASH_EMPTY)
+            return BLOCK_LACKS;
+        if (!peek_entry(block, block->hash[at], reach, arg, out))
+            return BLOCK_UNSURE;
+        if (nx_slice_equal(out->suffix, rest))
+            return BLOCK_HAS;
+        at = at + 1 == block->hash_slots ? 0 : at + 1;
+    }
+    return BLOCK_UNSURE;
 }

@@ -50,18 +50,23 @@ enum nx_code block_builder_finish(const struct block_builder *builder, struct nx
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+struct cache_slot;
+
 struct block {
     _Atomic uint32_t refs;
     uint32_t count;
-    uint32_t prefix_len;
-    uint32_t hash_slots;
-    uint32_t offset_bytes; /* 2 or 4 */
+    uint16_t prefix_len;
+    uint16_t hash_slots;
+    uint8_t offset_bytes;   /* 2 or 4 */
+    _Atomic uint8_t rounds; /* cache.c: of the clock, that it may stay; relaxed */
     uint64_t base_sequence;
     const uint8_t *prefix;
     const uint8_t *offsets;
     const uint8_t *hash;
     size_t len;
-    uint8_t bytes[];
+    uint8_t *bytes;          /* behind the struct; borrowed where a block is only looked into */
+    struct cache_slot *slot; /* guarded by the cache, as the ring */
+    struct block *next, *prev;
 };
 
 /* What entry i is, its key without the block's prefix. */
@@ -77,6 +82,8 @@ struct block_entry {
 struct block *block_new(size_t len);
 struct block *block_ref(struct block *block);
 void block_unref(struct block *block); /* NULL is fine */
+/* `n` references come or go at once; the last one frees. */
+void block_add_refs(struct block *block, int32_t n);
 /* Check everything that the functions below rely on. NULL when it is sound, else what is wrong. */
 const char *block_parse(struct block *block);
 
@@ -88,5 +95,19 @@ uint32_t block_bound(const struct block *block, struct nx_slice key, bool after)
 /* Newest entry of `key`, whose hash is given; the count when it is not here. */
 uint32_t block_find(const struct block *block, struct nx_slice key, uint64_t hash);
 uint64_t key_hash(struct nx_slice key);
+
+/* --- looking into a block of which only the front is there ------------------------------------ */
+
+/* Make the first `len` bytes of the block be there; false when that is impossible. */
+typedef bool (*block_reach_fn)(void *arg, size_t len);
+
+enum block_answer {
+    BLOCK_HAS,    /* the newest entry of the key in this block is `*out` */
+    BLOCK_LACKS,  /* it has none */
+    BLOCK_UNSURE, /* it has no hash index, or is not sound: only the whole block can tell */
+};
+/* `block` has `bytes` and `len`; the rest is filled in. */
+enum block_answer block_peek(struct block *block, struct nx_slice key, uint64_t hash,
+                             block_reach_fn reach, void *arg, struct block_entry *out);
 
 #endif

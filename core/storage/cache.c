@@ -1,61 +1,60 @@
 /*
- * cache.c - sixteen shards, each a hash table and two rings under a lock.
+ * cache.c - slots that lend counted blocks, and sixteen clocks that decide which leave.
  *
- * The main ring is swept as a clock: a hit gives a block up to three more rounds. A long scan's
- * blocks come into the probation ring, first in first out: they may fill what is free, and once
- * nothing is, an eighth of the shard; one that a point read finds there moves to the main ring.
+ * A slot's word holds a block's address and, in the sixteen bits above it, how often it was lent
+ * from here. So one addition both finds and counts: there is no moment between the two in which
+ * the block could go. Who lets go of a block subtracts from the block's own count, which starts
+ * SLOT_REFS too high while it is in a slot and cannot end. Emptying the slot settles this: the
+ * times it was lent are added, SLOT_REFS taken off, and what is left are those who hold it.
+ *
+ * Blocks that are in slots form rings, each under a lock, which only those take who bring a block
+ * in or out. A ring is swept as a clock: a hit gives a block up to three more rounds.
  */
 #include "storage/cache.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/lock.h"
 #include "storage/block.h"
+#include "storage/per_thread.h"
 
 #define SHARDS 16
 #define ROUNDS_MAX 3
-#define PROBATION_PART 8
-#define BUCKETS_MIN 64
+#define ADMIT_ONE_IN 8
 
-struct cell {
-    struct cell *chain;       /* of its bucket */
-    struct cell *next, *prev; /* of its ring */
-    uint64_t file, offset;
-    struct block *block; /* counted */
-    uint8_t rounds;
-    bool on_probation;
-};
+#define ADDRESS_BITS 48
+#define LENT_ONE (UINT64_C(1) << ADDRESS_BITS)
+#define LENT_MANY 0x8000u /* then it is settled, long before it overflows */
+#define SLOT_REFS (1 << 30)
 
-struct ring {
-    struct cell *hand; /* the oldest, or where the clock stands; NULL: empty */
-    uint64_t bytes;
-};
+enum { HITS, MISSES, FILTER_CHECKS, FILTER_USEFUL };
 
 struct shard {
     struct nx_mutex mu;
-    struct cell **buckets; /* owned; all below guarded by mu */
-    size_t bucket_count, cells;
-    struct ring keep, probation;
+    struct block *hand;     /* guarded by mu; the clock's, NULL: empty */
+    _Atomic uint64_t bytes; /* stored under mu; relaxed: others want only a recent value */
     uint64_t limit_bytes;
-    uint64_t hits, misses;
 };
 
 struct cache {
     struct shard shards[SHARDS];
-    _Atomic uint64_t filter_checks, filter_useful; /* relaxed: only counted */
+    struct stripe counters[STRIPES];
 };
 
-static uint64_t mix(uint64_t file, uint64_t offset)
+static struct block *block_of(uint64_t word)
 {
-    uint64_t h = (file * UINT64_C(0x9e3779b97f4a7c15)) ^ (offset * UINT64_C(0xc2b2ae3d27d4eb4f));
-
-    return (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return (struct block *)(uintptr_t)(word &
+                                       (LENT_ONE - 1)); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static struct shard *shard_of(struct cache *cache, uint64_t hash)
+static unsigned lent_of(uint64_t word)
 {
-    return &cache->shards[hash >> 60];
+    return (unsigned)(word >> ADDRESS_BITS);
+}
+
+static struct shard *shard_of(struct cache *cache, const struct cache_slot *slot)
+{
+    return &cache->shards[((uintptr_t)slot * UINT64_C(0x9e3779b97f4a7c15)) >> 60];
 }
 
 _Static_assert(SHARDS == 16, "shard_of takes four bits");
@@ -63,248 +62,193 @@ _Static_assert(SHARDS == 16, "shard_of takes four bits");
 struct cache *cache_new(uint64_t bytes)
 {
     struct cache *cache = calloc(1, sizeof *cache);
-    bool made = cache != NULL;
 
-    for (int i = 0; made && i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-
-        nx_mutex_init(&shard->mu, NX_RANK_ENGINE_CACHE);
-        shard->limit_bytes = bytes / SHARDS;
-        shard->bucket_count = BUCKETS_MIN;
-        shard->buckets = calloc(BUCKETS_MIN, sizeof *shard->buckets);
-        made = shard->buckets != NULL;
+    for (int i = 0; cache && i < SHARDS; i++) {
+        nx_mutex_init(&cache->shards[i].mu, NX_RANK_ENGINE_CACHE);
+        cache->shards[i].limit_bytes = bytes / SHARDS;
     }
-    if (made)
-        return cache;
-    cache_free(cache);
-    return NULL;
-}
-
-/* --- rings ------------------------------------------------------------------------------------ */
-
-static uint64_t cell_bytes(const struct cell *cell)
-{
-    return sizeof *cell + sizeof *cell->block + cell->block->len;
-}
-
-/* Behind all others: the hand reaches it last. */
-static void ring_add(struct ring *ring, struct cell *cell)
-{
-    if (!ring->hand) {
-        cell->next = cell->prev = cell;
-        ring->hand = cell;
-    } else {
-        cell->next = ring->hand;
-        cell->prev = ring->hand->prev;
-        cell->prev->next = cell;
-        cell->next->prev = cell;
-    }
-    ring->bytes += cell_bytes(cell);
-}
-
-static void ring_remove(struct ring *ring, struct cell *cell)
-{
-    if (ring->hand == cell)
-        ring->hand = cell->next == cell ? NULL : cell->next;
-    cell->prev->next = cell->next;
-    cell->next->prev = cell->prev;
-    ring->bytes -= cell_bytes(cell);
-}
-
-static struct ring *ring_of(struct shard *shard, const struct cell *cell)
-{
-    return cell->on_probation ? &shard->probation : &shard->keep;
-}
-
-/* --- the table -------------------------------------------------------------------------------- */
-
-static struct cell **find_link(struct shard *shard, uint64_t hash, uint64_t file, uint64_t offset)
-{
-    struct cell **link = &shard->buckets[hash & (shard->bucket_count - 1)];
-
-    while (*link && ((*link)->file != file || (*link)->offset != offset))
-        link = &(*link)->chain;
-    return link;
-}
-
-/* Double the buckets; without memory the chains just get longer. */
-static void widen(struct shard *shard)
-{
-    size_t count = shard->bucket_count * 2;
-    struct cell **buckets = calloc(count, sizeof *buckets);
-
-    if (!buckets)
-        return;
-    for (size_t i = 0; i < shard->bucket_count; i++)
-        while (shard->buckets[i]) {
-            struct cell *cell = shard->buckets[i];
-            size_t at = mix(cell->file, cell->offset) & (count - 1);
-
-            shard->buckets[i] = cell->chain;
-            cell->chain = buckets[at];
-            buckets[at] = cell;
-        }
-    free(shard->buckets);
-    shard->buckets = buckets;
-    shard->bucket_count = count;
-}
-
-static void evict(struct shard *shard, struct cell *cell)
-{
-    struct cell **link = find_link(shard, mix(cell->file, cell->offset), cell->file, cell->offset);
-
-    *link = cell->chain;
-    ring_remove(ring_of(shard, cell), cell);
-    shard->cells--;
-    block_unref(cell->block);
-    free(cell);
-}
-
-static void make_room(struct shard *shard)
-{
-    while (shard->keep.bytes + shard->probation.bytes > shard->limit_bytes &&
-           shard->probation.bytes > shard->limit_bytes / PROBATION_PART)
-        evict(shard, shard->probation.hand);
-    while (shard->keep.bytes + shard->probation.bytes > shard->limit_bytes && shard->keep.hand) {
-        struct cell *cell = shard->keep.hand;
-
-        shard->keep.hand = cell->next;
-        if (cell->rounds > 0)
-            cell->rounds--;
-        else
-            evict(shard, cell);
-    }
+    return cache;
 }
 
 void cache_free(struct cache *cache)
 {
     if (!cache)
         return;
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-
-        while (shard->keep.hand)
-            evict(shard, shard->keep.hand);
-        while (shard->probation.hand)
-            evict(shard, shard->probation.hand);
-        if (shard->bucket_count)
-            nx_mutex_fini(&shard->mu);
-        free(shard->buckets);
-    }
+    for (int i = 0; i < SHARDS; i++)
+        nx_mutex_fini(&cache->shards[i].mu);
     free(cache);
 }
 
-static void touch(struct shard *shard, struct cell *cell, enum cache_use use)
+/* --- the clock -------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct block *block)
 {
-    if (use != CACHE_KEEP)
-        return;
-    if (cell->on_probation) {
-        ring_remove(&shard->probation, cell);
-        cell->on_probation = false;
-        ring_add(&shard->keep, cell);
-    } else if (cell->rounds < ROUNDS_MAX) {
-        cell->rounds++;
+    return sizeof *block + block->len;
+}
+
+static uint64_t bytes_in(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->bytes, memory_order_relaxed);
+}
+
+/* Behind all others: the hand reaches it last. */
+static void ring_add(struct shard *shard, struct block *block)
+{
+    if (!shard->hand) {
+        block->next = block->prev = block;
+        shard->hand = block;
+    } else {
+        block->next = shard->hand;
+        block->prev = shard->hand->prev;
+        block->prev->next = block;
+        block->next->prev = block;
+    }
+    atomic_store_explicit(&shard->bytes, bytes_in(shard) + bytes_of(block), memory_order_relaxed);
+}
+
+static void ring_remove(struct shard *shard, struct block *block)
+{
+    if (shard->hand == block)
+        shard->hand = block->next == block ? NULL : block->next;
+    block->prev->next = block->next;
+    block->next->prev = block->prev;
+    atomic_store_explicit(&shard->bytes, bytes_in(shard) - bytes_of(block), memory_order_relaxed);
+}
+
+static void evict(struct shard *shard, struct block *block)
+{
+    /* acquire: the settled counts; release: nothing of ours comes after it */
+    uint64_t word = atomic_exchange_explicit(&block->slot->word, 0, memory_order_acq_rel);
+
+    ring_remove(shard, block);
+    block_add_refs(block, (int32_t)lent_of(word) - SLOT_REFS - 1);
+}
+
+static void make_room(struct shard *shard)
+{
+    while (bytes_in(shard) > shard->limit_bytes) {
+        struct block *block = shard->hand;
+        uint8_t rounds = atomic_load_explicit(&block->rounds, memory_order_relaxed);
+
+        shard->hand = block->next;
+        if (rounds > 0)
+            atomic_store_explicit(&block->rounds, rounds - 1, memory_order_relaxed);
+        else
+            evict(shard, block);
     }
 }
 
-struct block *cache_find(struct cache *cache, uint64_t file, uint64_t offset, enum cache_use use)
-{
-    uint64_t hash = mix(file, offset);
-    struct shard *shard = shard_of(cache, hash);
-    struct block *block = NULL;
-    struct cell *cell;
+/* --- lending ---------------------------------------------------------------------------------- */
 
-    nx_mutex_lock(&shard->mu);
-    cell = *find_link(shard, hash, file, offset);
-    if (cell) {
-        block = block_ref(cell->block);
-        touch(shard, cell, use);
-        shard->hits++;
-    } else {
-        shard->misses++;
+/* Move what the slot counted into the block's own count. The caller holds the block. First the one
+ * and then the other, so that the count is never too low in between. */
+static void settle(struct cache_slot *slot, struct block *block)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    while (block_of(word) == block && lent_of(word) >= LENT_MANY) {
+        int32_t lent = (int32_t)lent_of(word);
+
+        block_add_refs(block, lent);
+        /* Release: whoever empties the slot finds the count added. */
+        if (atomic_compare_exchange_weak_explicit(&slot->word, &word, word & (LENT_ONE - 1),
+                                                  memory_order_acq_rel, memory_order_relaxed))
+            return;
+        block_add_refs(block, -lent);
     }
-    nx_mutex_unlock(&shard->mu);
+}
+
+static void touch(struct block *block)
+{
+    uint8_t rounds = atomic_load_explicit(&block->rounds, memory_order_relaxed);
+
+    if (rounds < ROUNDS_MAX)
+        atomic_store_explicit(&block->rounds, rounds + 1, memory_order_relaxed);
+}
+
+struct block *cache_find(struct cache *cache, struct cache_slot *slot, enum cache_use use)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    struct block *block = block_of(word);
+
+    if (block) {
+        /* Acquire: the block is complete. Should it have gone since, the one more in an empty slot
+         * means nothing: cache_insert stores over it. */
+        word = atomic_fetch_add_explicit(&slot->word, LENT_ONE, memory_order_acquire);
+        block = block_of(word);
+    }
+    stripe_count(cache->counters, block ? HITS : MISSES);
+    if (!block)
+        return NULL;
+    if (lent_of(word) >= LENT_MANY)
+        settle(slot, block);
+    if (use == CACHE_KEEP)
+        touch(block);
     return block;
 }
 
-void cache_insert(struct cache *cache, uint64_t file, uint64_t offset, struct block *block,
-                  enum cache_use use)
-{
-    uint64_t hash = mix(file, offset);
-    struct shard *shard = shard_of(cache, hash);
-    struct cell *cell, **link;
+/* --- coming and going ------------------------------------------------------------------------- */
 
-    if (use == CACHE_SKIP || block->len > shard->limit_bytes / 2)
+bool cache_admits(struct cache *cache, struct cache_slot *slot, enum cache_use use)
+{
+    const struct shard *shard = shard_of(cache, slot);
+
+    if (use == CACHE_SKIP || shard->limit_bytes == 0)
+        return false;
+    if (bytes_in(shard) < shard->limit_bytes - shard->limit_bytes / 16)
+        return true;
+    return use == CACHE_KEEP && one_in(ADMIT_ONE_IN);
+}
+
+void cache_insert(struct cache *cache, struct cache_slot *slot, struct block *block)
+{
+    struct shard *shard = shard_of(cache, slot);
+
+    if (block->len > shard->limit_bytes / 2 || (uint64_t)(uintptr_t)block >= LENT_ONE)
         return;
-    cell = malloc(sizeof *cell);
-    if (!cell)
-        return;
-    *cell = (struct cell){.file = file,
-                          .offset = offset,
-                          .block = block_ref(block),
-                          .on_probation = use == CACHE_PASS};
     nx_mutex_lock(&shard->mu);
-    link = find_link(shard, hash, file, offset);
-    if (*link) {
-        block_unref(cell->block);
-        free(cell);
-    } else {
-        *link = cell;
-        ring_add(ring_of(shard, cell), cell);
-        if (++shard->cells > shard->bucket_count)
-            widen(shard);
+    if (!block_of(atomic_load_explicit(&slot->word, memory_order_relaxed))) {
+        block->slot = slot;
+        block_add_refs(block, SLOT_REFS + 1);
+        /* Release: the block is complete. */
+        atomic_store_explicit(&slot->word, (uint64_t)(uintptr_t)block, memory_order_release);
+        ring_add(shard, block);
         make_room(shard);
     }
     nx_mutex_unlock(&shard->mu);
 }
 
-static void drop_from_ring(struct shard *shard, struct ring *ring, uint64_t file)
+void cache_drop(struct cache *cache, struct cache_slot *slots, size_t count)
 {
-    struct cell *cell = ring->hand, *last = cell ? cell->prev : NULL;
-    bool more = cell != NULL;
-
-    while (more) {
-        struct cell *next = cell->next;
-
-        more = cell != last;
-        if (cell->file == file)
-            evict(shard, cell);
-        cell = next;
-    }
-}
-
-void cache_drop_file(struct cache *cache, uint64_t file)
-{
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
+    for (size_t i = 0; i < count; i++) {
+        struct shard *shard = shard_of(cache, &slots[i]);
+        struct block *block;
 
         nx_mutex_lock(&shard->mu);
-        drop_from_ring(shard, &shard->keep, file);
-        drop_from_ring(shard, &shard->probation, file);
+        block = block_of(atomic_load_explicit(&slots[i].word, memory_order_relaxed));
+        if (block)
+            evict(shard, block);
         nx_mutex_unlock(&shard->mu);
     }
 }
 
+/* --- counting --------------------------------------------------------------------------------- */
+
 void cache_count_filter(struct cache *cache, bool useful)
 {
-    atomic_fetch_add_explicit(&cache->filter_checks, 1, memory_order_relaxed);
+    stripe_count(cache->counters, FILTER_CHECKS);
     if (useful)
-        atomic_fetch_add_explicit(&cache->filter_useful, 1, memory_order_relaxed);
+        stripe_count(cache->counters, FILTER_USEFUL);
 }
 
 void cache_get_stats(struct cache *cache, struct cache_stats *out)
 {
     *out = (struct cache_stats){
-        .filter_checks = atomic_load_explicit(&cache->filter_checks, memory_order_relaxed),
-        .filter_useful = atomic_load_explicit(&cache->filter_useful, memory_order_relaxed),
+        .hits = stripe_sum(cache->counters, HITS),
+        .misses = stripe_sum(cache->counters, MISSES),
+        .filter_checks = stripe_sum(cache->counters, FILTER_CHECKS),
+        .filter_useful = stripe_sum(cache->counters, FILTER_USEFUL),
     };
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-
-        nx_mutex_lock(&shard->mu);
-        out->hits += shard->hits;
-        out->misses += shard->misses;
-        out->bytes += shard->keep.bytes + shard->probation.bytes;
-        nx_mutex_unlock(&shard->mu);
-    }
+    for (int i = 0; i < SHARDS; i++)
+        out->bytes += bytes_in(&cache->shards[i]);
 }

@@ -1,20 +1,30 @@
 /*
- * cache.h - decompressed blocks of all tables, by file number and offset.
+ * cache.h - decompressed blocks of all tables, each in a slot beside its table's index.
  *
- * Blocks are counted: what cache_find lends stays valid until block_unref, evicted or not. A long
- * scan's blocks go to a small probation ring and cannot push out what point reads and repeated
- * scans keep.
+ * A hit takes no lock and searches nothing: it is one atomic addition to the slot. What cache_find
+ * lends is counted and stays valid until block_unref, evicted or not.
+ *
+ * Once the cache is full, not every block that was missed comes in: of those of point reads and
+ * short scans one in ADMIT_ONE_IN, of those of long scans none. What is read often comes in soon;
+ * what is read once costs nobody a place, and its reader no more than it needs of it.
  *
  * Threads: any.
  */
 #ifndef STORAGE_CACHE_H
 #define STORAGE_CACHE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct block;
 struct cache;
+
+/* The place of one block; zero: empty. See cache.c. */
+struct cache_slot {
+    _Atomic uint64_t word;
+};
 
 enum cache_use {
     CACHE_KEEP, /* a point read or a short scan */
@@ -32,13 +42,14 @@ struct cache *cache_new(uint64_t bytes);
 void cache_free(struct cache *cache); /* NULL is fine; after every table is closed */
 
 /* A counted block, or NULL. */
-struct block *cache_find(struct cache *cache, uint64_t file, uint64_t offset, enum cache_use use);
-/* Keep `block` under the name; takes its own reference. If another thread was first, the block
- * that is already there stays. Failing to keep it is not an error. */
-void cache_insert(struct cache *cache, uint64_t file, uint64_t offset, struct block *block,
-                  enum cache_use use);
-/* Forget every block of a file that is being removed. */
-void cache_drop_file(struct cache *cache, uint64_t file);
+struct block *cache_find(struct cache *cache, struct cache_slot *slot, enum cache_use use);
+/* Shall the block that was missed there be read for the cache? */
+bool cache_admits(struct cache *cache, struct cache_slot *slot, enum cache_use use);
+/* Keep `block` there; takes its own reference. If another thread was first, the block that is
+ * already there stays. */
+void cache_insert(struct cache *cache, struct cache_slot *slot, struct block *block);
+/* Empty `count` slots that nobody reads any more. */
+void cache_drop(struct cache *cache, struct cache_slot *slots, size_t count);
 void cache_count_filter(struct cache *cache, bool useful);
 void cache_get_stats(struct cache *cache, struct cache_stats *out);
 

@@ -119,3 +119,17 @@ bool codec_decompress(uint8_t method, struct nx_slice in, uint8_t *out, size_t l
 {
     return method < CODEC_COUNT && methods[method].decompress(in, out, len);
 }
+
+size_t codec_decompress_front(uint8_t method, struct nx_slice in, uint8_t *out, size_t len,
+                              size_t want)
+{
+    int got;
+
+    if (method != NX_COMPRESS_LZ4) /* the others do not stop in the middle */
+        return codec_decompress(method, in, out, len) ? len : 0;
+    if (in.len > INT32_MAX || len > INT32_MAX)
+        return 0;
+    got = LZ4_decompress_safe_partial((const char *)in.data, (char *)out, (int)in.len, (int)want,
+                                      (int)len);
+    return got > 0 ? (size_t)got : 0;
+}

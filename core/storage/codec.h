@@ -23,5 +23,8 @@ enum nx_code codec_compress(struct codec *codec, struct nx_slice in, struct nx_b
                             uint8_t *method);
 /* Fill exactly `len` bytes of `out`. False for an unknown method or bytes that do not give them. */
 bool codec_decompress(uint8_t method, struct nx_slice in, uint8_t *out, size_t len);
+/* At least the first `want` bytes of what unpacks to `len`; returns how many, 0 when it fails. */
+size_t codec_decompress_front(uint8_t method, struct nx_slice in, uint8_t *out, size_t len,
+                              size_t want);
 
 #endif

@@ -1,6 +1,8 @@
 /* latency.c - the histograms behind nx_engine_stats.latency. */
 #include "storage/latency.h"
 
+#include "storage/per_thread.h"
+
 /* Below PARTS each value has its own bucket; above, the top bits after the first choose one. */
 static unsigned bucket_of(uint64_t ns)
 {
@@ -25,13 +27,9 @@ static uint64_t bucket_end(unsigned index)
 
 uint64_t latency_begin_sampled(struct nx_io *io)
 {
-    /* Random: every 64th call would never see the gets of a thread that gets and puts by turns. */
-    static _Thread_local uint32_t random = 0x9e3779b9;
-
-    random ^= random << 13;
-    random ^= random >> 17;
-    random ^= random << 5;
-    return random % LATENCY_SAMPLE == 0 ? io->ops->monotonic_ns(io) : LATENCY_NONE;
+    /* By chance: every 64th call would never see the gets of a thread that gets and puts by turns.
+     */
+    return one_in(LATENCY_SAMPLE) ? io->ops->monotonic_ns(io) : LATENCY_NONE;
 }
 
 void latency_add(struct latency *latency, uint64_t ns)

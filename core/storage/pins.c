@@ -9,26 +9,16 @@
  */
 #include "storage/pins.h"
 
+#include "storage/per_thread.h"
 #include "storage/tree.h"
 
 enum { TRIES = 8 };
 
 static struct tree taken_over; /* only its address is used */
 
-/* Threads count themselves, and mostly find the slot of their number free. */
-static unsigned own_number(void)
-{
-    static atomic_uint threads;
-    static _Thread_local unsigned number;
-
-    if (!number)
-        number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    return number;
-}
-
 static struct pin_slot *take_slot(struct pins *pins, struct tree *tree)
 {
-    unsigned first = own_number();
+    unsigned first = thread_number(); /* mostly free: others have other numbers */
 
     for (unsigned i = 0; i < TRIES; i++) {
         struct pin_slot *slot = &pins->slots[(first + i) % PIN_SLOTS];

@@ -94,10 +94,16 @@ bool table_may_hold(const struct table *table, struct nx_slice key);
 /* The hash that every table's filter and blocks are asked with. */
 uint64_t table_hash(struct nx_slice key);
 
+/* What a block may be to be looked into without memory of its own; some more than one of the
+ * usual size. */
+#define TABLE_SCRATCH_BYTES (20u << 10)
+
 /* A found entry; its slices live until table_hit_release. */
 struct table_hit {
     struct entry entry;
-    struct block *block; /* counted */
+    struct block *block;                 /* counted; NULL: the slices are in `scratch` */
+    uint8_t framed[TABLE_SCRATCH_BYTES]; /* the block as it is in the file */
+    uint8_t scratch[TABLE_SCRATCH_BYTES];
 };
 /* Newest version <= `sequence`. *found false when there is none. */
 enum nx_code table_get(struct table *table, struct nx_slice key, uint64_t hash, uint64_t sequence,

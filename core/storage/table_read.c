@@ -21,9 +21,8 @@ enum nx_code table_corrupt(const struct table *table, uint64_t offset, const cha
     return nx_fail(err, NX_ECORRUPT, "%s, block at %" PRIu64 ": %s", table->name, offset, wrong);
 }
 
-/* Read exactly `len` bytes. A shorter file is a damaged one. */
-static enum nx_code read_exactly(struct table *table, uint64_t offset, uint8_t *out, size_t len,
-                                 struct nx_err *err)
+enum nx_code table_read_bytes(struct table *table, uint64_t offset, uint8_t *out, size_t len,
+                              struct nx_err *err)
 {
     size_t got = 0;
     enum nx_code rc = table->file->ops->pread(table->file, offset, out, len, &got, err);
@@ -33,15 +32,53 @@ static enum nx_code read_exactly(struct table *table, uint64_t offset, uint8_t *
     return rc;
 }
 
-/* Read a framed part and decompress it into a block, not yet parsed. */
-static enum nx_code read_framed(struct table *table, uint64_t offset, uint64_t len,
-                                struct block **out, struct nx_err *err)
+enum nx_code table_check_frame(struct table *table, uint64_t offset, struct nx_slice framed,
+                               struct table_frame *out, struct nx_err *err)
 {
-    struct nx_slice payload;
-    struct block *block;
-    const char *wrong;
-    uint8_t *framed, method;
-    uint32_t raw_len;
+    const char *wrong = frame_check(framed, table->facts.props.number, offset, &out->payload,
+                                    &out->method, &out->raw_len);
+
+    if (!wrong && (out->method == NX_COMPRESS_NONE ? out->raw_len != out->payload.len
+                                                   : out->raw_len > BLOCK_MAX_BYTES))
+        wrong = "a length out of range";
+    return wrong ? table_corrupt(table, offset, wrong, err) : NX_OK;
+}
+
+enum nx_code table_read_frame(struct table *table, uint64_t offset, uint64_t len, uint8_t *framed,
+                              struct table_frame *out, struct nx_err *err)
+{
+    enum nx_code rc = table_read_bytes(table, offset, framed, (size_t)len, err);
+
+    return rc == NX_OK ? table_check_frame(table, offset, nx_slice(framed, (size_t)len), out, err)
+                       : rc;
+}
+
+static enum nx_code decompress(struct table *table, uint64_t offset,
+                               const struct table_frame *frame, struct block *block,
+                               struct nx_err *err)
+{
+    return codec_decompress(frame->method, frame->payload, block->bytes, block->len)
+               ? NX_OK
+               : table_corrupt(table, offset, "it does not decompress", err);
+}
+
+enum nx_code table_unpack(struct table *table, uint64_t offset, const struct table_frame *frame,
+                          struct block *block, struct nx_err *err)
+{
+    enum nx_code rc = decompress(table, offset, frame, block, err);
+    const char *wrong = rc == NX_OK ? block_parse(block) : NULL;
+
+    return wrong ? table_corrupt(table, offset, wrong, err) : rc;
+}
+
+/* Read a framed part and decompress it into a block, by one of the two above. */
+static enum nx_code read_framed(struct table *table, uint64_t offset, uint64_t len,
+                                __typeof__(&table_unpack) unpack, struct block **out,
+                                struct nx_err *err)
+{
+    struct block *block = NULL;
+    struct table_frame frame;
+    uint8_t *framed;
     enum nx_code rc;
 
     *out = NULL;
@@ -50,61 +87,23 @@ static enum nx_code read_framed(struct table *table, uint64_t offset, uint64_t l
     framed = malloc(len ? (size_t)len : 1);
     if (!framed)
         return nx_fail_nomem(err);
-    rc = read_exactly(table, offset, framed, (size_t)len, err);
-    if (rc != NX_OK)
-        goto done;
-    wrong = frame_check(nx_slice(framed, (size_t)len), table->facts.props.number, offset, &payload,
-                        &method, &raw_len);
-    if (!wrong && (method == NX_COMPRESS_NONE ? raw_len != payload.len : raw_len > BLOCK_MAX_BYTES))
-        wrong = "a length out of range";
-    if (wrong) {
-        rc = table_corrupt(table, offset, wrong, err);
-        goto done;
+    rc = table_read_frame(table, offset, len, framed, &frame, err);
+    if (rc == NX_OK) {
+        block = block_new(frame.raw_len);
+        rc = block ? unpack(table, offset, &frame, block, err) : nx_fail_nomem(err);
     }
-    block = block_new(raw_len);
-    if (!block) {
-        rc = nx_fail_nomem(err);
-    } else if (!codec_decompress(method, payload, block->bytes, raw_len)) {
-        block_unref(block);
-        rc = table_corrupt(table, offset, "it does not decompress", err);
-    } else {
-        *out = block;
-    }
-done:
     free(framed);
+    if (rc == NX_OK)
+        *out = block;
+    else
+        block_unref(block);
     return rc;
 }
 
 enum nx_code table_read_block(struct table *table, uint64_t offset, uint64_t len,
                               struct block **out, struct nx_err *err)
 {
-    struct block *block;
-    enum nx_code rc = read_framed(table, offset, len, &block, err);
-    const char *wrong = rc == NX_OK ? block_parse(block) : NULL;
-
-    *out = NULL;
-    if (wrong) {
-        block_unref(block);
-        return table_corrupt(table, offset, wrong, err);
-    }
-    if (rc == NX_OK)
-        *out = block;
-    return rc;
-}
-
-enum nx_code table_block(struct table *table, uint32_t i, enum cache_use use, struct block **out,
-                         struct nx_err *err)
-{
-    uint64_t offset = table->offsets[i], len = table->offsets[i + 1] - offset;
-    enum nx_code rc;
-
-    *out = cache_find(table->cache, table->facts.props.number, offset, use);
-    if (*out)
-        return NX_OK;
-    rc = table_read_block(table, offset, len, out, err);
-    if (rc == NX_OK)
-        cache_insert(table->cache, table->facts.props.number, offset, *out, use);
-    return rc;
+    return read_framed(table, offset, len, table_unpack, out, err);
 }
 
 /* --- index ------------------------------------------------------------------------------------ */
@@ -208,7 +207,8 @@ static enum nx_code open_index(struct table *table, uint64_t offset, uint64_t le
     table->block_count = table->index->count;
     table->heads = malloc(table->block_count * sizeof *table->heads);
     table->offsets = malloc(((size_t)table->block_count + 1) * sizeof *table->offsets);
-    if (!table->heads || !table->offsets)
+    table->slots = calloc(table->block_count, sizeof *table->slots);
+    if (!table->heads || !table->offsets || !table->slots)
         return nx_fail_nomem(err);
     wrong = expand_index(table, data_bytes);
     return wrong ? table_corrupt(table, offset, wrong, err) : NX_OK;
@@ -280,7 +280,7 @@ static enum nx_code open_filter(struct table *table, uint64_t offset, uint64_t l
 
     if (len == 0)
         return NX_OK;
-    rc = read_framed(table, offset, len, &block, err);
+    rc = read_framed(table, offset, len, decompress, &block, err);
     if (rc != NX_OK)
         return rc;
     sound = filter_open(nx_slice(block->bytes, block->len), &table->filter, &nomem);
@@ -295,7 +295,7 @@ static enum nx_code open_properties(struct table *table, uint64_t offset, uint64
 {
     uint64_t number = table->facts.props.number, file_bytes = table->facts.props.file_bytes;
     struct block *block;
-    enum nx_code rc = read_framed(table, offset, len, &block, err);
+    enum nx_code rc = read_framed(table, offset, len, decompress, &block, err);
     bool sound;
 
     if (rc != NX_OK)
@@ -345,6 +345,9 @@ static enum nx_code open_parts(struct table *table, const struct table_footer *f
 
 void table_free(struct table *table)
 {
+    if (table->slots)
+        cache_drop(table->cache, table->slots, table->block_count);
+    free(table->slots);
     range_tombstones_free(table->ranges);
     filter_fini(&table->filter);
     block_unref(table->index);
@@ -378,7 +381,7 @@ enum nx_code table_read_footer(struct table *table, struct table_footer *footer,
         rc = nx_fail(err, NX_ECORRUPT, "%s: %" PRIu64 " bytes are too few for a table", table->name,
                      *size);
     if (rc == NX_OK)
-        rc = read_exactly(table, *size - FOOTER_BYTES, bytes, FOOTER_BYTES, err);
+        rc = table_read_bytes(table, *size - FOOTER_BYTES, bytes, FOOTER_BYTES, err);
     return rc == NX_OK ? footer_get(bytes, table->facts.props.number, *size, footer, err) : rc;
 }
 
@@ -489,33 +492,64 @@ void table_hit_release(struct table_hit *hit)
     hit->block = NULL;
 }
 
+/* Read block i, and keep it if `admitted`. */
+static enum nx_code load_block(struct table *table, uint32_t i, bool admitted, struct block **out,
+                               struct nx_err *err)
+{
+    uint64_t offset = table->offsets[i], len = table->offsets[i + 1] - offset;
+    enum nx_code rc = table_read_block(table, offset, len, out, err);
+
+    if (rc == NX_OK && admitted)
+        cache_insert(table->cache, &table->slots[i], *out);
+    return rc;
+}
+
+/* The newest visible version that block i has. */
+static enum nx_code get_from_block(struct table *table, uint32_t i, struct nx_slice key,
+                                   uint64_t hash, uint64_t sequence, struct table_hit *out,
+                                   bool *found, struct nx_err *err)
+{
+    struct cache_slot *slot = &table->slots[i];
+    struct block_entry entry;
+    enum nx_code rc;
+    uint32_t at;
+
+    out->block = cache_find(table->cache, slot, CACHE_KEEP);
+    if (!out->block) {
+        bool admitted = cache_admits(table->cache, slot, CACHE_KEEP);
+        enum block_answer answer = admitted ? BLOCK_UNSURE : table_peek(table, i, key, hash, out);
+
+        *found = answer == BLOCK_HAS && out->entry.sequence <= sequence;
+        if (*found || answer == BLOCK_LACKS)
+            return NX_OK;
+        rc = load_block(table, i, admitted, &out->block, err);
+        if (rc != NX_OK)
+            return rc;
+    }
+    at = block_find(out->block, key, hash);
+    if (at < out->block->count)
+        at = visible_version(out->block, at, sequence, &entry);
+    *found = at < out->block->count;
+    if (*found)
+        out->entry = (struct entry){key, entry.value, entry.sequence, entry.kind};
+    else
+        table_hit_release(out);
+    return NX_OK;
+}
+
 enum nx_code table_get(struct table *table, struct nx_slice key, uint64_t hash, uint64_t sequence,
                        struct table_hit *out, bool *found, struct nx_err *err)
 {
-    struct block_entry entry;
-    struct block *block;
+    enum nx_code rc = NX_OK;
     bool more = true;
 
     *found = false;
     if (!table->index || !passes_filter(table, hash))
         return NX_OK;
-    for (uint32_t i = table_find_block(table, key); more && i < table->block_count; i++) {
-        enum nx_code rc = table_block(table, i, CACHE_KEEP, &block, err);
-        uint32_t at;
-
-        if (rc != NX_OK)
-            return rc;
-        at = block_find(block, key, hash);
-        if (at < block->count)
-            at = visible_version(block, at, sequence, &entry);
-        if (at < block->count) {
-            out->block = block;
-            out->entry = (struct entry){key, entry.value, entry.sequence, entry.kind};
-            *found = true;
-            return NX_OK;
-        }
-        block_unref(block);
+    for (uint32_t i = table_find_block(table, key);
+         more && rc == NX_OK && !*found && i < table->block_count; i++) {
+        rc = get_from_block(table, i, key, hash, sequence, out, found, err);
         more = table_ends_with(table, i, key); /* its older versions go on in the next block */
     }
-    return NX_OK;
+    return rc;
 }

@@ -4,10 +4,24 @@
  * It holds the block it stands in, and rebuilds whole keys in a buffer: the block's prefix once a
  * block, the rest once an entry. Most tables have one version a key, none newer than the cursor's
  * sequence: then every entry is shown and no version has to be looked at (`shows_all`).
+ *
+ * A block that the cache does not have and will not have is unpacked into memory of the cursor's
+ * own, which stays in the processor's caches. Blocks are read from the file several at once, the
+ * more the longer the cursor goes on forwards.
  */
 #include <stdlib.h>
 
 #include "storage/table_inner.h"
+
+#define AHEAD_MAX_BYTES (64u << 10)
+
+/* Framed blocks, as they are in the file at [from, to). */
+struct read_ahead {
+    uint8_t *bytes; /* owned */
+    size_t cap;
+    uint64_t from, to;
+    uint32_t blocks; /* as many were read at once */
+};
 
 struct table_source {
     struct source base;
@@ -15,38 +29,135 @@ struct table_source {
     uint64_t sequence;   /* or SEQUENCE_ALL */
     enum cache_use use;
     bool shows_all;
-    struct block *block; /* counted; NULL: nowhere */
-    uint32_t block_at;   /* its number in the table */
-    uint32_t at;         /* the entry in it */
+    struct block *block; /* counted, or `own`; NULL: nowhere */
+    struct block *own;   /* counted; NULL: none yet */
+    size_t own_cap;
+    struct read_ahead ahead;
+    uint32_t block_at; /* its number in the table */
+    uint32_t at;       /* the entry in it */
     struct block_entry entry;
     uint8_t key[KEY_MAX_BYTES]; /* of `entry` */
 };
 
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+static enum nx_code make_room(struct read_ahead *ahead, size_t len, struct nx_err *err)
+{
+    uint8_t *bytes;
+
+    if (len <= ahead->cap)
+        return NX_OK;
+    bytes = realloc(ahead->bytes, len);
+    if (!bytes)
+        return nx_fail_nomem(err);
+    ahead->bytes = bytes;
+    ahead->cap = len;
+    return NX_OK;
+}
+
+static enum nx_code read_blocks(struct table_source *s, uint32_t i, uint32_t end,
+                                struct nx_err *err)
+{
+    uint64_t from = s->table->offsets[i];
+    size_t len = (size_t)(s->table->offsets[end] - from);
+    enum nx_code rc = make_room(&s->ahead, len, err);
+
+    if (rc == NX_OK)
+        rc = table_read_bytes(s->table, from, s->ahead.bytes, len, err);
+    s->ahead.from = from;
+    s->ahead.to = rc == NX_OK ? from + len : from;
+    return rc;
+}
+
+/* Read block i and some that follow. What is wrong with those is told when they are wanted. */
+static enum nx_code read_on(struct table_source *s, uint32_t i)
+{
+    const uint64_t *offsets = s->table->offsets;
+    bool goes_on = i > 0 && s->ahead.to == offsets[i];
+    uint32_t end = i + 1, most;
+
+    s->ahead.blocks = goes_on ? s->ahead.blocks * 2 : 1;
+    most =
+        s->table->block_count - i < s->ahead.blocks ? s->table->block_count : i + s->ahead.blocks;
+    while (end < most && offsets[end + 1] - offsets[i] <= AHEAD_MAX_BYTES)
+        end++;
+    s->ahead.blocks = end - i;
+    if (end > i + 1 && read_blocks(s, i, end, NULL) == NX_OK)
+        return NX_OK;
+    return read_blocks(s, i, i + 1, s->base.err);
+}
+
+/* The cursor's own block, with room for `len` bytes. NULL: out of memory. */
+static struct block *own_block(struct table_source *s, size_t len)
+{
+    if (!s->own || len > s->own_cap) {
+        block_unref(s->own);
+        s->own = block_new(len);
+        s->own_cap = len;
+    }
+    if (s->own)
+        s->own->len = len;
+    return s->own;
+}
+
+static void leave_block(struct table_source *s)
+{
+    if (s->block != s->own)
+        block_unref(s->block);
+    s->block = NULL;
+}
+
+/* Stand in block i, which the cache does not have. */
+static enum nx_code load_block(struct table_source *s, uint32_t i)
+{
+    struct table *table = s->table;
+    bool admitted = cache_admits(table->cache, &table->slots[i], s->use);
+    uint64_t offset = table->offsets[i], end = table->offsets[i + 1];
+    enum nx_code rc = NX_OK;
+    struct table_frame frame;
+    struct nx_slice framed;
+
+    if (offset < s->ahead.from || end > s->ahead.to)
+        rc = read_on(s, i);
+    framed = nx_slice(s->ahead.bytes + (offset - s->ahead.from), (size_t)(end - offset));
+    if (rc == NX_OK)
+        rc = table_check_frame(table, offset, framed, &frame, s->base.err);
+    if (rc != NX_OK)
+        return rc;
+    s->block = admitted ? block_new(frame.raw_len) : own_block(s, frame.raw_len);
+    if (!s->block)
+        return nx_fail_nomem(s->base.err);
+    rc = table_unpack(table, offset, &frame, s->block, s->base.err);
+    if (rc == NX_OK && admitted)
+        cache_insert(table->cache, &table->slots[i], s->block);
+    return rc;
+}
+
 static void stand_nowhere(struct table_source *s)
 {
-    block_unref(s->block);
-    s->block = NULL;
+    leave_block(s);
     s->base.valid = false;
 }
 
 /* Stand in block i, on no entry yet. False at either end and on an error. */
 static bool enter_block(struct table_source *s, uint32_t i)
 {
-    struct block *block;
-
     if (s->base.failed != NX_OK || i >= s->table->block_count) {
         stand_nowhere(s);
         return false;
     }
     if (s->block && s->block_at == i)
         return true;
-    s->base.failed = table_block(s->table, i, s->use, &block, s->base.err);
     stand_nowhere(s);
-    if (s->base.failed != NX_OK)
+    s->block = cache_find(s->table->cache, &s->table->slots[i], s->use);
+    if (!s->block)
+        s->base.failed = load_block(s, i);
+    if (s->base.failed != NX_OK) {
+        stand_nowhere(s);
         return false;
-    s->block = block;
+    }
     s->block_at = i;
-    memcpy(s->key, block->prefix, block->prefix_len);
+    memcpy(s->key, s->block->prefix, s->block->prefix_len);
     return true;
 }
 
@@ -247,7 +358,9 @@ static void source_free(struct source *source)
 {
     struct table_source *s = (struct table_source *)source;
 
-    block_unref(s->block);
+    leave_block(s);
+    block_unref(s->own);
+    free(s->ahead.bytes);
     free(s);
 }
 
@@ -275,7 +388,8 @@ enum nx_code table_source(struct table *table, uint64_t sequence, enum cache_use
     s->use = use;
     s->shows_all = sequence == SEQUENCE_ALL || (table->facts.keys == table->facts.props.entries &&
                                                 table->facts.props.max_sequence <= sequence);
-    s->block = NULL;
+    s->block = s->own = NULL;
+    s->ahead = (struct read_ahead){0};
     *out = &s->base;
     return NX_OK;
 }

@@ -492,7 +492,7 @@ static void a_damaged_block_is_never_returned_by_a_lookup_or_a_cursor(void **sta
 
     (void)state;
     write_damage_sample(&f);
-    cache_drop_file(f.cache, 7);
+    cache_drop(f.cache, f.table->slots, f.table->block_count);
     f.file.bytes.data[30] ^= 1; /* in the first data block */
     assert_int_equal(table_get(f.table, key, table_hash(key), 99, &hit, &found, &err), NX_ECORRUPT);
     assert_false(found);
@@ -541,7 +541,7 @@ static void a_sound_block_in_anothers_place_is_refused(void **state)
     }
     finish(&f);
     swap_two_blocks(&f);
-    cache_drop_file(f.cache, 7);
+    cache_drop(f.cache, f.table->slots, f.table->block_count);
     for (unsigned i = 0; i < 900; i++) {
         struct nx_slice key = nx_slice_str(text);
         struct table_hit hit;
