@@ -198,6 +198,12 @@ void block_get(const struct block *block, uint32_t i, struct block_entry *out)
     out->is_older = (tag & TAG_OLDER) != 0;
 }
 
+void block_prefetch(const struct block *block, uint32_t i)
+{
+    if (i < block->count)
+        __builtin_prefetch(block->bytes + entry_offset(block, i));
+}
+
 size_t block_key(const struct block *block, uint32_t i, uint8_t *out)
 {
     struct block_entry entry;

@@ -88,6 +88,8 @@ void block_add_refs(struct block *block, int32_t n);
 const char *block_parse(struct block *block);
 
 void block_get(const struct block *block, uint32_t i, struct block_entry *out); /* i < count */
+/* A walk comes to entry i soon; any i. */
+void block_prefetch(const struct block *block, uint32_t i);
 /* Whole key of an entry into `out`, which has room for KEY_MAX_BYTES; returns its length. */
 size_t block_key(const struct block *block, uint32_t i, uint8_t *out);
 /* First entry whose key is >= `key` (`after`: > it); the count when there is none. */

@@ -27,7 +27,7 @@
 #define LENT_MANY 0x8000u /* then it is settled, long before it overflows */
 #define SLOT_REFS (1 << 30)
 
-enum { HITS, MISSES, FILTER_CHECKS, FILTER_USEFUL };
+enum { HITS, MISSES, FILTER_USELESS, FILTER_USEFUL };
 
 struct shard {
     struct nx_mutex mu;
@@ -172,6 +172,7 @@ struct block *cache_find(struct cache *cache, struct cache_slot *slot, enum cach
     struct block *block = block_of(word);
 
     if (block) {
+        cache_prefetch(slot);
         /* Acquire: the block is complete. Should it have gone since, the one more in an empty slot
          * means nothing: cache_insert stores over it. */
         word = atomic_fetch_add_explicit(&slot->word, LENT_ONE, memory_order_acquire);
@@ -185,6 +186,15 @@ struct block *cache_find(struct cache *cache, struct cache_slot *slot, enum cach
     if (use == CACHE_KEEP)
         touch(block);
     return block;
+}
+
+void cache_prefetch(const struct cache_slot *slot)
+{
+    const char *block = (char *)block_of(atomic_load_explicit(&slot->word, memory_order_relaxed));
+
+    __builtin_prefetch(block); /* it may be gone: a prefetch may be of anything */
+    __builtin_prefetch(block + 64);
+    __builtin_prefetch(block + 128);
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */
@@ -236,9 +246,7 @@ void cache_drop(struct cache *cache, struct cache_slot *slots, size_t count)
 
 void cache_count_filter(struct cache *cache, bool useful)
 {
-    stripe_count(cache->counters, FILTER_CHECKS);
-    if (useful)
-        stripe_count(cache->counters, FILTER_USEFUL);
+    stripe_count(cache->counters, useful ? FILTER_USEFUL : FILTER_USELESS);
 }
 
 void cache_get_stats(struct cache *cache, struct cache_stats *out)
@@ -246,9 +254,9 @@ void cache_get_stats(struct cache *cache, struct cache_stats *out)
     *out = (struct cache_stats){
         .hits = stripe_sum(cache->counters, HITS),
         .misses = stripe_sum(cache->counters, MISSES),
-        .filter_checks = stripe_sum(cache->counters, FILTER_CHECKS),
         .filter_useful = stripe_sum(cache->counters, FILTER_USEFUL),
     };
+    out->filter_checks = out->filter_useful + stripe_sum(cache->counters, FILTER_USELESS);
     for (int i = 0; i < SHARDS; i++)
         out->bytes += bytes_in(&cache->shards[i]);
 }

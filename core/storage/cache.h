@@ -43,6 +43,8 @@ void cache_free(struct cache *cache); /* NULL is fine; after every table is clos
 
 /* A counted block, or NULL. */
 struct block *cache_find(struct cache *cache, struct cache_slot *slot, enum cache_use use);
+/* A walk comes to this one soon. */
+void cache_prefetch(const struct cache_slot *slot);
 /* Shall the block that was missed there be read for the cache? */
 bool cache_admits(struct cache *cache, struct cache_slot *slot, enum cache_use use);
 /* Keep `block` there; takes its own reference. If another thread was first, the block that is

@@ -27,7 +27,7 @@ void nx_engine_options_init(struct nx_engine_options *options)
         .cache_bytes = 64 << 20,
         .wal_segment_bytes = 64 << 20,
         .wal_ring_bytes = 1 << 20,
-        .block_bytes = 16 << 10,
+        .block_bytes = 6 << 10,
         .table_bytes = 32 << 20,
         .bloom_bits_per_key = 10,
         .level_fanout = 10,

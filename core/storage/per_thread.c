@@ -1,14 +1,14 @@
 /* per_thread.c - thread numbers, xorshift. */
 #include "storage/per_thread.h"
 
-unsigned thread_number(void)
+_Thread_local unsigned thread_number_given;
+
+unsigned thread_number_give(void)
 {
     static atomic_uint threads;
-    static _Thread_local unsigned number;
 
-    if (!number)
-        number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    return number;
+    thread_number_given = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    return thread_number_given;
 }
 
 bool one_in(uint32_t n)

@@ -12,7 +12,12 @@
 #include <stdint.h>
 
 /* 1 for the first thread that asks, then 2, ... */
-unsigned thread_number(void);
+extern _Thread_local unsigned thread_number_given; /* 0: not yet */
+unsigned thread_number_give(void);
+static inline unsigned thread_number(void)
+{
+    return thread_number_given ? thread_number_given : thread_number_give();
+}
 /* True once in `n` calls, by chance: what goes by turns does not fall into step with it. */
 bool one_in(uint32_t n);
 

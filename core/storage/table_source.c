@@ -14,6 +14,7 @@
 #include "storage/table_inner.h"
 
 #define AHEAD_MAX_BYTES (64u << 10)
+#define PREFETCH_ENTRIES 4
 
 /* Framed blocks, as they are in the file at [from, to). */
 struct read_ahead {
@@ -157,6 +158,8 @@ static bool enter_block(struct table_source *s, uint32_t i)
         return false;
     }
     s->block_at = i;
+    if (i + 1 < s->table->block_count)
+        cache_prefetch(&s->table->slots[i + 1]);
     memcpy(s->key, s->block->prefix, s->block->prefix_len);
     return true;
 }
@@ -166,6 +169,7 @@ static void stand_on(struct table_source *s, uint32_t at)
     const struct block *block = s->block;
 
     s->at = at;
+    block_prefetch(block, at + PREFETCH_ENTRIES);
     block_get(block, at, &s->entry);
     memcpy(s->key + block->prefix_len, s->entry.suffix.data, s->entry.suffix.len);
     s->base.entry = (struct entry){

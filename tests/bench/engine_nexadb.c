@@ -147,7 +147,7 @@ static void bench_close(void *d)
 
 static const kv_engine nexadb = {
     .name = "nexadb",
-    .settings = "memtable and cache as given, lz4, 16 KiB blocks, 32 MiB tables, fanout 10",
+    .settings = "memtable and cache as given, lz4, 6 KiB blocks, 32 MiB tables, fanout 10",
     .peer = true,
     .open = bench_open,
     .session = bench_session,

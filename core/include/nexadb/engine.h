@@ -56,7 +56,7 @@ struct nx_engine_options {
 };
 
 /* Memtable, segment and table are at most a 32nd of a small disk.
- * Sane defaults: 64 MiB memtable and cache, 64 MiB segments, 16 KiB blocks, 32 MiB tables, 10 bits,
+ * Sane defaults: 64 MiB memtable and cache, 64 MiB segments, 6 KiB blocks, 32 MiB tables, 10 bits,
  * fanout 10, 1,000 ms, lz4, create. */
 NX_API void nx_engine_options_init(struct nx_engine_options *options);
 

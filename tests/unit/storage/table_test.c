@@ -19,11 +19,13 @@ struct fixture {
 static const struct table_options small_blocks = {
     .block_bytes = 256, .bloom_bits_per_key = 10, .compression = NX_COMPRESS_LZ4};
 
+static uint64_t cache_bytes = 1 << 20; /* 0: every lookup looks into its block in the file */
+
 static void begin(struct fixture *f, const struct table_options *options)
 {
     memory_file_init(&f->file);
     f->table = NULL;
-    f->cache = cache_new(1 << 20);
+    f->cache = cache_new(cache_bytes);
     assert_non_null(f->cache);
     assert_int_equal(table_writer_new(&f->file.base, 7, options, &f->writer, NULL), NX_OK);
 }
@@ -174,6 +176,122 @@ static void a_scan_fills_an_empty_cache(void **state)
 {
     (void)state;
     assert_int_equal(hits_after_a_scan(500, 1000), 500); /* half of the cache */
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void write_numbers(struct fixture *f, unsigned count)
+{
+    char key[16];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "%08u", i);
+        put_at(f, key, "a value of some length, to fill a block with", 1);
+    }
+}
+
+/* Entries that a walk of the whole table shows. */
+static unsigned walk(struct fixture *f, enum nx_code *failed, struct nx_err *err)
+{
+    struct source *s;
+    unsigned shown = 0;
+
+    assert_int_equal(table_source(f->table, SEQUENCE_MAX, CACHE_PASS, &s, err), NX_OK);
+    for (s->ops->first(s); s->valid; s->ops->next(s))
+        shown++;
+    *failed = s->failed;
+    source_close(s);
+    return shown;
+}
+
+static void a_walk_reads_many_blocks_at_once(void **state)
+{
+    struct fixture f;
+    enum nx_code failed;
+
+    (void)state;
+    cache_bytes = 0;
+    begin(&f, &small_blocks);
+    write_numbers(&f, 4000);
+    finish(&f);
+    f.file.reads = 0;
+    assert_int_equal(walk(&f, &failed, NULL), 4000);
+    assert_int_equal(failed, NX_OK);
+    assert_true(f.table->block_count > 500);
+    assert_true(f.file.reads < 20);
+    end(&f);
+    cache_bytes = 1 << 20;
+}
+
+static void a_walk_shows_all_that_comes_before_the_damage(void **state)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct fixture f;
+    enum nx_code failed;
+    unsigned shown;
+
+    (void)state;
+    cache_bytes = 0;
+    begin(&f, &small_blocks);
+    write_numbers(&f, 1000);
+    finish(&f);
+    shown = 1000 / f.table->block_count; /* at least as many are in a block */
+    f.file.bytes.len = (size_t)f.table->offsets[100] + 5;
+    shown = walk(&f, &failed, &err) / shown;
+    assert_int_equal(failed, NX_ECORRUPT);
+    assert_true(shown >= 100 && shown < 140);
+    assert_non_null(strstr(err.message, "the file ends inside it"));
+    end(&f);
+    cache_bytes = 1 << 20;
+}
+
+static void a_lookup_that_keeps_nothing_finds_the_same(void **state)
+{
+    struct fixture f;
+    char key[16];
+
+    (void)state;
+    for (int with_cache = 0; with_cache < 2; with_cache++) {
+        cache_bytes = with_cache ? 1 << 20 : 0;
+        begin(&f, &small_blocks);
+        write_numbers(&f, 1000);
+        put_at(&f, "gone", "", 3);
+        put_at(&f, "new", "newest", 90);
+        put_at(&f, "new", "older", 20);
+        finish(&f);
+        f.file.reads = 0;
+        for (unsigned i = 0; i < 1000; i++) {
+            snprintf(key, sizeof key, "%08u", i);
+            assert_non_null(get_at(&f, key, SEQUENCE_MAX));
+        }
+        assert_true(with_cache ? f.file.reads < 300 : f.file.reads == 1000);
+        assert_string_equal(get_at(&f, "gone", 50), "-");
+        assert_string_equal(get_at(&f, "new", 100), "newest");
+        assert_string_equal(get_at(&f, "new", 50), "older");
+        assert_null(get_at(&f, "new", 10));
+        end(&f);
+    }
+}
+
+static void a_lookup_says_what_is_wrong_with_a_block(void **state)
+{
+    struct nx_slice key = nx_slice_str("00000000");
+    struct nx_err err = NX_ERR_INIT;
+    struct table_hit hit;
+    struct fixture f;
+    bool found;
+
+    (void)state;
+    cache_bytes = 0;
+    begin(&f, &small_blocks);
+    write_numbers(&f, 1000);
+    finish(&f);
+    f.file.bytes.data[20] ^= 4;
+    assert_int_equal(table_get(f.table, key, table_hash(key), 99, &hit, &found, &err), NX_ECORRUPT);
+    assert_false(found);
+    assert_non_null(strstr(err.message, "000007.table, block at 0"));
+    end(&f);
+    cache_bytes = 1 << 20;
 }
 
 static void versions_that_cross_blocks_are_found_by_their_sequence(void **state)
@@ -594,6 +712,10 @@ int main(void)
         cmocka_unit_test(what_was_put_is_found),
         cmocka_unit_test(a_lookup_of_an_absent_key_mostly_reads_nothing),
         cmocka_unit_test(a_scan_fills_an_empty_cache),
+        cmocka_unit_test(a_walk_reads_many_blocks_at_once),
+        cmocka_unit_test(a_walk_shows_all_that_comes_before_the_damage),
+        cmocka_unit_test(a_lookup_that_keeps_nothing_finds_the_same),
+        cmocka_unit_test(a_lookup_says_what_is_wrong_with_a_block),
         cmocka_unit_test(versions_that_cross_blocks_are_found_by_their_sequence),
         cmocka_unit_test(a_cursor_shows_one_visible_version_a_key_both_ways),
         cmocka_unit_test(a_cursor_of_all_shows_every_version),
