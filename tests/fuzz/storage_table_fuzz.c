@@ -58,17 +58,13 @@ static void walk(struct table *table, uint64_t sequence)
     source_close(source);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_table(const uint8_t *data, size_t size, uint64_t cache_bytes)
 {
     struct memory_file file;
-    struct cache *cache = cache_new(1 << 16);
+    struct cache *cache = cache_new(cache_bytes);
     struct nx_err err = NX_ERR_INIT;
     struct table *table;
 
-    if (size < FOOTER_BYTES) {
-        cache_free(cache);
-        return 0;
-    }
     memory_file_init(&file);
     CLAIM(cache && nx_buf_append(&file.bytes, data, size) == NX_OK);
     mend_parts(&file.bytes);
@@ -84,5 +80,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     cache_free(cache);
     memory_file_fini(&file);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < FOOTER_BYTES)
+        return 0;
+    read_table(data, size, 1 << 16);
+    read_table(data, size, 0); /* lookups only look into blocks */
     return 0;
 }
