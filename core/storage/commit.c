@@ -33,8 +33,9 @@ struct commit_request {
 void engine_adjust_pace(struct nx_engine *engine)
 {
     const struct tree *tree = atomic_load(&engine->tree);
+    const struct levels *levels = &tree->version->levels;
 
-    pace_adjust(&engine->pace, tree->count - 1, tree->version->levels.level[0].count);
+    pace_adjust(&engine->pace, tree->count - 1, levels->level[0].count, levels->level[1].count > 0);
 }
 
 /* After its commit, so that the wait delays nobody else. */

@@ -10,7 +10,7 @@
  *
  * Threads: one flush and one compaction may run at a time, on any threads.
  * Errors:  a failed or stopped job has removed what files of its own it could; those left are not
- *          in any manifest and go at the next open. NX_ECANCELED when should_stop said so.
+ *          in any manifest and go at the next open. What `pause` failed with.
  */
 #ifndef STORAGE_COMPACT_H
 #define STORAGE_COMPACT_H
@@ -31,8 +31,10 @@ struct compact_env {
     struct table_options table;
     uint64_t table_bytes;
     uint32_t fanout;
-    uint64_t (*new_number)(void *arg); /* a file number never used before */
-    bool (*should_stop)(void *arg);    /* asked once a block; may be NULL */
+    uint64_t (*new_number)(void *arg);                    /* a file number never used before */
+    enum nx_code (*pause)(void *arg, struct nx_err *err); /* called now and then amid a merge: may
+                                                             do what is more urgent; when it fails,
+                                                             so does the job. May be NULL */
     void *arg;
     const uint64_t *snapshots; /* ascending */
     size_t snapshot_count;
@@ -51,12 +53,13 @@ enum nx_code flush_run(const struct compact_env *env, struct memtable *const *me
                        size_t count, struct compact_result *out, struct nx_err *err);
 
 struct compaction {
-    struct table **inputs; /* owned array, borrowed tables: level `from` first, then level `to` */
+    struct table **inputs; /* owned array, borrowed tables: by level, from `from` down to `to` */
     size_t count;
-    size_t from_count; /* the first ones, of level `from` */
-    unsigned from, to; /* equal when a level is rewritten in place */
-    bool is_move;      /* nothing to merge: the inputs may just change their level */
-    bool is_purge;     /* one table, rewritten without what the levels above hide */
+    size_t counts[NX_LEVELS]; /* of them, of each level */
+    unsigned from, to;        /* equal when a level is rewritten in place */
+    bool is_move;             /* nothing to merge: the inputs may just change their level */
+    bool is_drain;            /* it makes room in the tiers */
+    bool is_purge;            /* one table, rewritten without what the levels above hide */
 };
 void compaction_fini(struct compaction *job);
 
@@ -64,6 +67,10 @@ void compaction_fini(struct compaction *job);
  * last one ended (the caller's, NX_LEVELS empty buffers at first). */
 bool compact_pick(const struct levels *levels, uint64_t table_bytes, uint32_t fanout,
                   struct nx_buf *cursor, struct compaction *out);
+/* What level 0 needs amid a compaction of level `above` (1 or more) and those below it: only to
+ * levels that it does not touch. */
+bool compact_pick_amid(const struct levels *levels, uint64_t table_bytes, uint32_t fanout,
+                       unsigned above, struct compaction *out);
 /* What brings deletions down to what they delete, one table at a time: space comes back. False when
  * only the last level has any. */
 bool compact_pick_deletions(const struct levels *levels, struct compaction *out);
@@ -91,9 +98,6 @@ enum nx_code compact_find_dead(const struct levels *levels, const struct compact
 /* A table that holds what was kept for snapshots that are gone, to be rewritten in its place. */
 bool compact_pick_reclaim(const struct levels *levels, const struct compact_reclaim *reclaim,
                           struct compaction *out);
-
-/* How far above its goal the fullest level is: below 1.0 nothing is due. For pacing. */
-double compact_pressure(const struct levels *levels, uint64_t table_bytes, uint32_t fanout);
 
 /* Merge the inputs into new tables for level job->to. `levels` is what the job was picked from. */
 enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,

@@ -136,7 +136,7 @@ bool compact_pick_reclaim(const struct levels *levels, const struct compact_recl
             if (!out->inputs)
                 return false;
             out->inputs[0] = table;
-            out->count = out->from_count = 1;
+            out->count = out->counts[l] = 1;
             out->from = out->to = l;
             return true;
         }

@@ -24,7 +24,7 @@
 #include "storage/merge.h"
 #include "storage/mutation.h"
 
-#define STOP_ASKED_EVERY 1024
+#define PAUSE_EVERY 1024 /* entries */
 
 struct rewrite {
     const struct compact_env *env;
@@ -220,10 +220,10 @@ static enum nx_code merge_all(struct rewrite *r, struct source *in, struct nx_er
     enum nx_code rc = NX_OK;
 
     for (in->ops->first(in); in->valid && rc == NX_OK; in->ops->next(in)) {
-        if (seen++ % STOP_ASKED_EVERY == 0 && r->env->should_stop &&
-            r->env->should_stop(r->env->arg))
-            return nx_fail(err, NX_ECANCELED, "the compaction was stopped");
-        rc = consider(r, &in->entry, err);
+        if (seen++ % PAUSE_EVERY == 0 && r->env->pause)
+            rc = r->env->pause(r->env->arg, err);
+        if (rc == NX_OK)
+            rc = consider(r, &in->entry, err);
     }
     if (rc == NX_OK)
         rc = in->failed;
@@ -299,22 +299,21 @@ static bool reaches_below(const struct levels *levels, const struct compaction *
 }
 
 /* The tables of a sorted level are one source, those of level 0 one each. */
-static enum nx_code open_inputs(const struct compaction *job, struct level runs[2],
+static enum nx_code open_inputs(const struct compaction *job, struct level runs[NX_LEVELS],
                                 struct source **sources, size_t *count, struct nx_err *err)
 {
-    size_t single = job->from == 0 ? job->from_count : 0;
+    size_t at = job->counts[0];
     enum nx_code rc = NX_OK;
 
-    runs[0] = (struct level){.tables = job->inputs + single, .count = job->from_count - single};
-    runs[1] = (struct level){.tables = job->inputs + job->from_count,
-                             .count = job->count - job->from_count};
     *count = 0;
-    for (; *count < single && rc == NX_OK; *count += rc == NX_OK)
+    for (; *count < at && rc == NX_OK; *count += rc == NX_OK)
         rc = table_source(job->inputs[*count], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
-    for (int i = 0; i < 2 && rc == NX_OK; i++) {
-        if (runs[i].count == 0)
+    for (unsigned l = 1; l < NX_LEVELS && rc == NX_OK; l++) {
+        runs[l] = (struct level){.tables = job->inputs + at, .count = job->counts[l]};
+        at += job->counts[l];
+        if (runs[l].count == 0)
             continue;
-        rc = level_source(&runs[i], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
+        rc = level_source(&runs[l], SEQUENCE_ALL, CACHE_SKIP, &sources[*count], err);
         *count += rc == NX_OK;
     }
     return rc;
@@ -394,8 +393,8 @@ enum nx_code compact_run(const struct compact_env *env, const struct levels *lev
                          const struct compaction *job, struct compact_result *out,
                          struct nx_err *err)
 {
-    struct source **sources = calloc(job->count + 2, sizeof(struct source *));
-    struct level runs[2];
+    struct source **sources = calloc(job->count + 1, sizeof(struct source *));
+    struct level runs[NX_LEVELS];
     uint64_t read_bytes = 0;
     size_t count = 0;
     struct rewrite r;

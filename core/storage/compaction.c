@@ -13,13 +13,7 @@ enum {
     PURGES_A_TRY = 8 /* on a full disk, between two tries of what it had no room for */
 };
 
-static bool should_stop(void *arg)
-{
-    struct nx_engine *engine = arg;
-
-    return atomic_load_explicit(&engine->is_closing, memory_order_relaxed) ||
-           atomic_load_explicit(&engine->flush_wants_room, memory_order_relaxed);
-}
+static enum nx_code pause_merge(void *arg, struct nx_err *err);
 
 static void remove_tables(struct nx_engine *engine, const struct compaction *job)
 {
@@ -66,7 +60,7 @@ static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *
     struct compact_env env;
     enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
 
-    env.should_stop = should_stop;
+    env.pause = pause_merge;
     if (rc == NX_OK)
         rc = compact_run(&env, levels, job, &result, err);
     if (rc == NX_OK) {
@@ -92,26 +86,64 @@ static void note_pace(struct nx_engine *engine, const struct compaction *job, ui
 {
     uint64_t bytes = 0;
 
-    for (size_t i = 0; i < job->from_count; i++)
+    for (size_t i = 0; i < job->count - job->counts[job->to]; i++)
         bytes += table_props(job->inputs[i])->file_bytes;
     nx_mutex_lock(&engine->state_mu);
-    pace_compacted(&engine->pace, bytes, ns);
+    if (job->is_drain)
+        pace_drained(&engine->pace, bytes, ns);
+    else
+        pace_compacted(&engine->pace, bytes, ns);
     engine_adjust_pace(engine);
     nx_mutex_unlock(&engine->state_mu);
 }
 
 static enum nx_code run_job(struct nx_engine *engine, const struct levels *levels,
                             const struct compaction *job, struct nx_err *err)
+    NX_REQUIRES(engine->compact_mu)
 {
     uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
-    enum nx_code rc =
-        job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
+    enum nx_code rc;
 
+    engine->compact_from = job->from;
+    rc = job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
     latency_end(&engine->latency[NX_LATENCY_COMPACTION], engine->io, begin);
-    if (rc == NX_OK && job->from == 0 && !job->is_move)
+    if (rc == NX_OK && (job->from == 0 || job->is_drain) && !job->is_move)
         note_pace(engine, job, engine->io->ops->monotonic_ns(engine->io) - begin);
     engine_wake_room(engine);
     return rc;
+}
+
+/* --- amid a merge ----------------------------------------------------------------------------- */
+
+/* A merge of the levels below may take half a minute: level 0 does not wait for it. */
+static enum nx_code run_level0_amid(struct nx_engine *engine, struct nx_err *err)
+    NX_REQUIRES(engine->compact_mu)
+{
+    unsigned from = engine->compact_from;
+    enum nx_code rc = NX_OK;
+    struct compaction job;
+    struct read_view view;
+
+    read_view_acquire_long(engine, NULL, &view);
+    if (compact_pick_amid(view.levels, engine->options.table_bytes, engine->options.level_fanout,
+                          from, &job)) {
+        rc = run_job(engine, view.levels, &job, err);
+        compaction_fini(&job);
+    }
+    read_view_release(&view);
+    engine->compact_from = from;
+    return rc;
+}
+
+/* Called by the thread that runs the job, so with compact_mu held. */
+static enum nx_code pause_merge(void *arg, struct nx_err *err) NX_NO_THREAD_SAFETY
+{
+    struct nx_engine *engine = arg;
+
+    if (atomic_load_explicit(&engine->is_closing, memory_order_relaxed) ||
+        atomic_load_explicit(&engine->flush_wants_room, memory_order_relaxed))
+        return nx_fail(err, NX_ECANCELED, "the compaction was stopped");
+    return engine->compact_from > 1 ? run_level0_amid(engine, err) : NX_OK;
 }
 
 /* --- giving space back ------------------------------------------------------------------------ */

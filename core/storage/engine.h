@@ -126,6 +126,8 @@ struct nx_engine {
     struct nx_buf compact_cursor[NX_LEVELS]; /* guarded by compact_mu */
     uint64_t purge_before;                   /* guarded by compact_mu; newer tables are purged */
     unsigned purges;                         /* guarded by compact_mu; since a merge was tried */
+    unsigned compact_from;                   /* guarded by compact_mu; level of the job that runs,
+                                                0: level 0 has to wait for its end */
     struct nx_thread *flush_thread, *compact_thread;
 };
 

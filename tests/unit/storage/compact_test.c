@@ -28,9 +28,9 @@ static uint64_t new_number(void *arg)
     return ++((struct fixture *)arg)->numbers;
 }
 
-static bool should_stop(void *arg)
+static enum nx_code pause_merge(void *arg, struct nx_err *err)
 {
-    return ((struct fixture *)arg)->stop;
+    return ((struct fixture *)arg)->stop ? nx_fail(err, NX_ECANCELED, "stopped") : NX_OK;
 }
 
 static void begin(struct fixture *f)
@@ -45,7 +45,7 @@ static void begin(struct fixture *f)
         .table_bytes = 4096,
         .fanout = 4,
         .new_number = new_number,
-        .should_stop = should_stop,
+        .pause = pause_merge,
         .arg = f,
         .snapshots = f->snapshots,
     };
@@ -161,11 +161,12 @@ static const char *compact_into(struct fixture *f, unsigned to)
     const char *text;
 
     job.count = f->levels.level[0].count + f->levels.level[to].count;
-    job.from_count = f->levels.level[0].count;
+    job.counts[0] = f->levels.level[0].count;
+    job.counts[to] = f->levels.level[to].count;
     job.inputs = calloc(job.count, sizeof(struct table *));
     for (size_t i = 0; i < job.count; i++)
-        job.inputs[i] = i < job.from_count ? f->levels.level[0].tables[i]
-                                           : f->levels.level[to].tables[i - job.from_count];
+        job.inputs[i] = i < job.counts[0] ? f->levels.level[0].tables[i]
+                                          : f->levels.level[to].tables[i - job.counts[0]];
     if (compact_run(&f->env, &f->levels, &job, &result, &err) != NX_OK)
         fail_msg("%s", err.message);
     text = dump(&result);
@@ -299,7 +300,7 @@ static void outputs_are_cut_where_keys_change_and_ranges_with_them(void **state)
 {
     struct memtable *m = memtable_new(0);
     struct range_tombstone range = {nx_slice_str("k0000"), nx_slice_str("k9999"), 1};
-    struct compaction job = {.from = 0, .to = 3, .from_count = 1, .count = 1};
+    struct compaction job = {.from = 0, .to = 3, .counts = {1}, .count = 1};
     struct compact_result result;
     struct fixture f;
     char key[16], value[64];
@@ -404,7 +405,7 @@ static void a_failure_of_any_call_is_reported_and_leaves_no_file(void **state)
 
 static void a_stopped_job_leaves_no_file(void **state)
 {
-    struct compaction job = {.from = 0, .to = 6, .from_count = 1, .count = 1};
+    struct compaction job = {.from = 0, .to = 6, .counts = {1}, .count = 1};
     struct compact_result result;
     struct fixture f;
 
@@ -441,13 +442,220 @@ static void four_tables_in_level_0_go_to_the_bottom_of_a_small_tree(void **state
     }
     assert_int_equal(job.from, 0);
     assert_int_equal(job.to, 6);
-    assert_int_equal(job.from_count, 4);
+    assert_int_equal(job.counts[0], 4);
     assert_int_equal(job.count, 5);
     assert_false(job.is_move);
-    assert_true(compact_pressure(&f.levels, 4096, 4) >= 1);
     compaction_fini(&job);
     f.levels.level[1].count = 1;
     f.levels.level[0] = (struct level){0};
+    end(&f);
+}
+
+/* A table of `count` keys from `first` on, in steps, each with a value that does not compress. */
+static struct table *table_of_keys(struct fixture *f, unsigned first, unsigned count, unsigned step)
+{
+    struct memtable *m = memtable_new(0);
+    struct compact_result result;
+    struct table *table;
+    char key[16], value[32];
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned long long n = first + i * step;
+
+        snprintf(key, sizeof key, "k%05llu", n);
+        snprintf(value, sizeof value, "%llx", n * 0x9e3779b97f4a7c15u);
+        assert_int_equal(
+            memtable_apply(m, &(struct entry){nx_slice_str(key), nx_slice_str(value), 1, ENTRY_PUT},
+                           NULL),
+            NX_OK);
+    }
+    assert_int_equal(flush_run(&f->env, &m, 1, &result, NULL), NX_OK);
+    memtable_unref(m);
+    table = table_ref(result.outputs[0]);
+    compact_result_fini(&result);
+    return table;
+}
+
+/* At the end of a level; takes the table. */
+static void add_table(struct fixture *f, unsigned level, struct table *table)
+{
+    struct level *l = &f->levels.level[level];
+
+    l->tables = realloc(l->tables, (l->count + 1) * sizeof(struct table *));
+    l->tables[l->count++] = table;
+    l->bytes += table_props(table)->file_bytes;
+}
+
+/* A last level that is large for what level 0 will hold. */
+static void begin_large(struct fixture *f)
+{
+    begin(f);
+    for (unsigned i = 0; i < 4; i++)
+        add_table(f, 6, table_of_keys(f, i * 500, 500, 1));
+}
+
+static void add_level0(struct fixture *f, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        add_table(f, 0, table_of_keys(f, 100 + (unsigned)i, 5, 300));
+}
+
+static bool pick(struct fixture *f, struct compaction *job)
+{
+    struct nx_buf cursor[NX_LEVELS] = {0};
+    bool due = compact_pick(&f->levels, f->env.table_bytes, f->env.fanout, cursor, job);
+
+    for (int l = 0; l < NX_LEVELS; l++)
+        nx_buf_fini(&cursor[l]);
+    return due;
+}
+
+static void level_0_takes_the_lowest_free_tier_above_a_large_base(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    add_level0(&f, 3);
+    assert_false(pick(&f, &job));
+    add_level0(&f, 1);
+    for (unsigned tier = 5; tier > 0; tier--) {
+        assert_true(pick(&f, &job));
+        assert_int_equal(job.from, 0);
+        assert_int_equal(job.to, tier);
+        assert_int_equal(job.count, 4); /* nothing there is rewritten */
+        compaction_fini(&job);
+        add_table(&f, tier, table_of_keys(&f, 100, 5, 300));
+    }
+    assert_true(pick(&f, &job)); /* no tier is free */
+    assert_int_equal(job.from, 1);
+    assert_int_equal(job.to, 6);
+    compaction_fini(&job);
+    end(&f);
+}
+
+static void the_tiers_go_into_the_base_together(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    for (unsigned tier = 5; tier > 2; tier--) {
+        assert_false(pick(&f, &job)); /* they gather */
+        add_table(&f, tier, table_of_keys(&f, 100, 5, 300));
+    }
+    add_table(&f, 2, table_of_keys(&f, 100, 5, 300));
+    assert_true(pick(&f, &job)); /* one is still free for level 0 */
+    assert_true(job.is_drain);
+    assert_false(job.is_move);
+    assert_int_equal(job.from, 2);
+    for (unsigned tier = 5; tier > 1; tier--)
+        assert_int_equal(job.counts[tier], 1);
+    assert_int_equal(job.counts[6], 3); /* the last has no key between theirs */
+    compaction_fini(&job);
+    end(&f);
+}
+
+static void tiers_that_weigh_much_against_the_base_do_not_wait(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    add_table(&f, 5, table_of_keys(&f, 0, 500, 4));
+    assert_true(pick(&f, &job));
+    assert_int_equal(job.from, 5);
+    assert_int_equal(job.to, 6);
+    compaction_fini(&job);
+    end(&f);
+}
+
+static void a_job_takes_what_it_meets_on_the_way(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    add_table(&f, 2, table_of_keys(&f, 10, 5, 10)); /* to 50 */
+    add_table(&f, 3, table_of_keys(&f, 40, 5, 300));
+    add_table(&f, 3, table_of_keys(&f, 1900, 5, 10)); /* nothing leads there */
+    add_table(&f, 4, table_of_keys(&f, 1200, 5, 10));
+    add_table(&f, 5, table_of_keys(&f, 1800, 5, 10)); /* nor here */
+    assert_true(pick(&f, &job));
+    assert_int_equal(job.from, 2);
+    assert_int_equal(job.counts[2], 1);
+    assert_int_equal(job.counts[3], 1);
+    assert_int_equal(job.counts[4], 1);
+    assert_int_equal(job.counts[5], 0);
+    assert_int_equal(job.counts[6], 3);
+    compaction_fini(&job);
+    end(&f);
+}
+
+static void tiers_close_ranks(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    add_table(&f, 1, table_of_keys(&f, 100, 5, 300));
+    add_table(&f, 3, table_of_keys(&f, 100, 5, 300));
+    assert_true(pick(&f, &job));
+    assert_true(job.is_move);
+    assert_int_equal(job.from, 3);
+    assert_int_equal(job.to, 5);
+    assert_int_equal(job.count, 1);
+    compaction_fini(&job);
+    end(&f);
+}
+
+static void amid_a_merge_level_0_goes_above_it(void **state)
+{
+    struct compaction job;
+    struct fixture f;
+
+    (void)state;
+    begin_large(&f);
+    add_table(&f, 4, table_of_keys(&f, 100, 5, 300));
+    add_level0(&f, 7);
+    assert_false(compact_pick_amid(&f.levels, 4096, 4, 4, &job));
+    add_level0(&f, 1);
+    assert_true(compact_pick_amid(&f.levels, 4096, 4, 4, &job));
+    assert_int_equal(job.from, 0);
+    assert_int_equal(job.to, 3);
+    assert_int_equal(job.count, 8);
+    compaction_fini(&job);
+    assert_false(compact_pick_amid(&f.levels, 4096, 4, 1, &job)); /* no level between */
+    end(&f);
+}
+
+static void runs_of_many_levels_are_merged_at_once(void **state)
+{
+    struct compaction job = {.from = 2, .to = 6, .counts = {[2] = 1, [4] = 2, [6] = 1}, .count = 4};
+    struct compact_result result;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    flush_to(&f, 2, "a9=new c8");
+    flush_to(&f, 4, "a5=old b5=x");
+    flush_to(&f, 5, "y4=x z4");
+    add_table(&f, 4, table_ref(f.levels.level[5].tables[0]));
+    flush_to(&f, 6, "a1=oldest c1=gone z1=gone");
+    job.inputs = calloc(4, sizeof *job.inputs);
+    job.inputs[0] = f.levels.level[2].tables[0];
+    job.inputs[1] = f.levels.level[4].tables[0];
+    job.inputs[2] = f.levels.level[4].tables[1];
+    job.inputs[3] = f.levels.level[6].tables[0];
+    assert_int_equal(compact_run(&f.env, &f.levels, &job, &result, NULL), NX_OK);
+    assert_string_equal(dump(&result), "a0=new b0=x y0=x");
+    compact_result_fini(&result);
+    compaction_fini(&job);
     end(&f);
 }
 
@@ -465,6 +673,13 @@ int main(void)
         cmocka_unit_test(a_failure_of_any_call_is_reported_and_leaves_no_file),
         cmocka_unit_test(a_stopped_job_leaves_no_file),
         cmocka_unit_test(four_tables_in_level_0_go_to_the_bottom_of_a_small_tree),
+        cmocka_unit_test(level_0_takes_the_lowest_free_tier_above_a_large_base),
+        cmocka_unit_test(the_tiers_go_into_the_base_together),
+        cmocka_unit_test(tiers_that_weigh_much_against_the_base_do_not_wait),
+        cmocka_unit_test(a_job_takes_what_it_meets_on_the_way),
+        cmocka_unit_test(tiers_close_ranks),
+        cmocka_unit_test(amid_a_merge_level_0_goes_above_it),
+        cmocka_unit_test(runs_of_many_levels_are_merged_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

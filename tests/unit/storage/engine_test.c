@@ -1,5 +1,7 @@
 /* engine_test.c - what the engine promises, on every file layer. */
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,6 +199,93 @@ static void many_flushes_and_compactions_lose_nothing(void **state)
         else
             engine_reopen(f);
     }
+}
+
+/* A file layer that holds the thread which compacts at its first output until it is let go, and
+ * looks at the tree at each later one. */
+static struct {
+    struct nx_io_ops ops;
+    struct nx_io io;
+    struct nx_engine *engine;
+    sem_t at_gate, go_on;
+    bool was_at_gate;
+    bool saw_tier_amid; /* level 0 became a tier before the tier below was merged away */
+} gate;
+static _Thread_local bool is_compacting;
+
+static enum nx_code gated_open(struct nx_io *io, const char *path, unsigned flags,
+                               struct nx_file **out, struct nx_err *err)
+{
+    struct nx_engine_stats stats;
+
+    (void)io;
+    if (is_compacting && (flags & NX_OPEN_CREATE) && !gate.was_at_gate) {
+        gate.was_at_gate = true;
+        sem_post(&gate.at_gate);
+        sem_wait(&gate.go_on);
+    } else if (is_compacting && (flags & NX_OPEN_CREATE)) {
+        nx_engine_get_stats(gate.engine, &stats);
+        if (stats.level_tables[0] == 0 && stats.level_tables[4] > 0 && stats.level_tables[5] > 0)
+            gate.saw_tier_amid = true;
+    }
+    return nx_io_posix()->ops->open(nx_io_posix(), path, flags, out, err);
+}
+
+static void *compact_all(void *arg)
+{
+    is_compacting = true;
+    assert_int_equal(nx_engine_compact(arg, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+    return NULL;
+}
+
+static uint64_t tables_of_level(struct engine_fixture *f, int level)
+{
+    struct nx_engine_stats stats;
+
+    nx_engine_get_stats(f->engine, &stats);
+    return stats.level_tables[level];
+}
+
+static void flush_words(struct engine_fixture *f, int times, const char *value)
+{
+    for (int i = 0; i < times; i++) {
+        engine_put(f, "key00001", value);
+        engine_put(f, "key09999", value);
+        engine_flush(f);
+    }
+}
+
+static void a_long_merge_makes_way_for_level_0(void **state)
+{
+    struct engine_fixture *f = *state;
+    pthread_t thread;
+
+    gate.ops = *nx_io_posix()->ops;
+    gate.ops.open = gated_open;
+    gate.io.ops = &gate.ops;
+    f->options.io = &gate.io;
+    engine_open(f);
+    gate.engine = f->engine;
+    gate.was_at_gate = gate.saw_tier_amid = false;
+    sem_init(&gate.at_gate, 0, 0);
+    sem_init(&gate.go_on, 0, 0);
+    fill(f, 0, 10000, "large");
+    assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+    flush_words(f, 4, "tier");
+    while (tables_of_level(f, 5) == 0)
+        sched_yield();
+    pthread_create(&thread, NULL, compact_all, f->engine);
+    sem_wait(&gate.at_gate);
+    flush_words(f, 8, "newest");
+    assert_int_equal(tables_of_level(f, 0), 8);
+    sem_post(&gate.go_on);
+    pthread_join(thread, NULL);
+    assert_true(gate.saw_tier_amid);
+    assert_value(f, NULL, "key00001", "newest");
+    assert_value(f, NULL, "key09999", "newest");
+    assert_int_equal(tables_of_level(f, 0) + tables_of_level(f, 4) + tables_of_level(f, 5), 0);
+    sem_destroy(&gate.at_gate);
+    sem_destroy(&gate.go_on);
 }
 
 static void compaction_gives_space_back(void **state)
@@ -577,6 +666,8 @@ int main(void)
         ON_ALL(snapshots_isolate),
         ON_ALL(deleted_ranges_hide_what_is_older_only),
         ON_ALL(many_flushes_and_compactions_lose_nothing),
+        {"posix: a_long_merge_makes_way_for_level_0", a_long_merge_makes_way_for_level_0,
+         engine_set_up_posix, engine_tear_down, NULL},
         ON_ALL(compaction_gives_space_back),
         ON_ALL(a_flush_lets_the_log_go),
         ON_SIM(threads_that_sync_at_once_all_keep_their_commits),

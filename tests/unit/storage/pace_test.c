@@ -18,7 +18,7 @@ static uint64_t rate_at(size_t memtables, size_t tables)
 {
     struct pace pace = known();
 
-    pace_adjust(&pace, memtables, tables);
+    pace_adjust(&pace, memtables, tables, false);
     return pace.rate / MB;
 }
 
@@ -26,7 +26,7 @@ static void nothing_that_waits_means_no_limit(void **state)
 {
     (void)state;
     assert_int_equal(rate_at(0, 0), 0);
-    assert_int_equal(rate_at(1, 8), 0);
+    assert_int_equal(rate_at(1, 16), 0);
 }
 
 static void the_last_memtable_fills_no_faster_than_one_is_flushed(void **state)
@@ -38,9 +38,9 @@ static void the_last_memtable_fills_no_faster_than_one_is_flushed(void **state)
 static void level_0_stops_growing_where_compaction_keeps_up(void **state)
 {
     (void)state;
-    assert_in_range(rate_at(0, 16), 30, 32);
-    assert_true(rate_at(0, 9) > 55);
-    for (size_t tables = 9; tables < 40; tables++)
+    assert_in_range(rate_at(0, 24), 30, 32);
+    assert_true(rate_at(0, 17) > 55);
+    for (size_t tables = 17; tables < 48; tables++)
         assert_true(rate_at(0, tables + 1) <= rate_at(0, tables));
     assert_in_range(rate_at(0, 60), 7, 8); /* and never to nothing */
     assert_in_range(rate_at(2, 60), 7, 8);
@@ -53,7 +53,7 @@ static void what_was_charged_is_waited_for_in_pieces(void **state)
 
     (void)state;
     assert_int_equal(pace_charge(&pace, MB, now), 0);
-    pace_adjust(&pace, 2, 0);
+    pace_adjust(&pace, 2, 0, false);
     for (int i = 0; i < 96000; i++) {
         uint64_t wait = pace_charge(&pace, 1000, now);
 
@@ -69,7 +69,7 @@ static void a_large_batch_delays_the_next_ones(void **state)
     struct pace pace = known();
 
     (void)state;
-    pace_adjust(&pace, 2, 0);
+    pace_adjust(&pace, 2, 0, false);
     assert_int_equal(pace_charge(&pace, 48 * MB, SECOND), 50000000);
     assert_int_equal(pace_charge(&pace, 1, SECOND + 50000000), 50000000);
     assert_int_equal(pace_charge(&pace, 1, 2 * (uint64_t)SECOND), 0);
@@ -80,11 +80,11 @@ static void an_unknown_speed_is_no_division_by_zero(void **state)
     struct pace pace = {0};
 
     (void)state;
-    pace_adjust(&pace, 2, 40);
+    pace_adjust(&pace, 2, 40, false);
     assert_int_equal(pace.rate, 0);
     pace_compacted(&pace, MB, 0);
     pace_flushed(&pace, MB, MB, 0);
-    pace_adjust(&pace, 2, 40);
+    pace_adjust(&pace, 2, 40, false);
     assert_true(pace.rate > 0);
 }
 
