@@ -18,6 +18,8 @@
 #include "base/lock.h"
 #include "storage/wal_segment.h"
 
+#define SHRINK_PART 4 /* a log so much shorter is one at rest, not one between two flushes */
+
 struct reserve {
     struct nx_io *io; /* outlives us */
     char *dir;        /* owned */
@@ -84,6 +86,12 @@ static void grow(struct reserve *reserve) NX_REQUIRES(reserve->mu)
     atomic_store(&reserve->is_short, rc == NX_ENOSPC);
 }
 
+static void shrink(struct reserve *reserve) NX_REQUIRES(reserve->mu)
+{
+    if (reserve->file->ops->truncate(reserve->file, reserve->goal, NULL) == NX_OK)
+        reserve->bytes = reserve->goal;
+}
+
 void reserve_follow(struct reserve *reserve, uint64_t log_bytes)
 {
     uint64_t goal;
@@ -92,10 +100,14 @@ void reserve_follow(struct reserve *reserve, uint64_t log_bytes)
         return;
     goal = log_bytes < reserve->cap ? log_bytes : reserve->cap;
     nx_mutex_lock(&reserve->mu);
-    if (goal > reserve->goal)
+    if (goal > reserve->goal || goal <= reserve->goal / SHRINK_PART)
         reserve->goal = goal;
-    if (reserve->file && reserve->bytes < reserve->goal && !atomic_load(&reserve->is_short))
-        grow(reserve);
+    if (reserve->file && !atomic_load(&reserve->is_short)) {
+        if (reserve->bytes < reserve->goal)
+            grow(reserve);
+        else if (reserve->bytes > reserve->goal)
+            shrink(reserve);
+    }
     nx_mutex_unlock(&reserve->mu);
 }
 

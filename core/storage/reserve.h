@@ -3,9 +3,9 @@
  *
  * Removing things takes space first: a deletion is logged, memtables become tables, tables are
  * merged. The reserve is a file of allocated bytes that nobody reads. It grows with the log, byte
- * for byte up to its cap, so what has been logged can be flushed; who gives space back may shrink
- * it for what that takes. Until it is whole again the disk counts as full: changes that only need
- * space are refused.
+ * for byte up to its cap, so what has been logged can be flushed, and shrinks when little of the
+ * log is left; who gives space back may take from it what that needs. Until it is whole again the
+ * disk counts as full: changes that only need space are refused.
  *
  * Nothing depends on its presence: where it cannot be made, deletions meet the same errors as
  * writes.
@@ -30,7 +30,8 @@ enum nx_code reserve_open(struct nx_io *io, const char *dir, uint64_t cap_bytes,
                           struct reserve **out, struct nx_err *err);
 void reserve_close(struct reserve *reserve); /* the file stays; NULL is fine */
 
-/* The log has `log_bytes`: have as much, up to the cap. The disk may turn out to be full. */
+/* The log has `log_bytes`: have as much, up to the cap, and not much more. The disk may turn out to
+ * be full. */
 void reserve_follow(struct reserve *reserve, uint64_t log_bytes);
 /* Who may have how much: each leaves something to those that need less and free more. */
 enum reserve_user { RESERVE_NOBODY, RESERVE_LOG, RESERVE_COMPACTION, RESERVE_FLUSH };

@@ -645,6 +645,7 @@ void wal_remove_before(struct wal *wal, uint64_t number)
         ring_thaw(wal->ring, segment->info.number);
         segment_unref(wal, segment);
     }
+    reserve_follow(wal->reserve, wal_bytes(wal));
 }
 
 uint64_t wal_bytes(struct wal *wal)

@@ -306,6 +306,26 @@ static void compaction_gives_space_back(void **state)
     assert_true(after.wal_bytes <= 3 * f->options.wal_segment_bytes);
 }
 
+static void the_reserve_follows_the_log_down(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats full, rest;
+
+    f->options.memtable_bytes = 1 << 20;
+    engine_open(f);
+    fill(f, 0, 5000, "one");
+    nx_engine_get_stats(f->engine, &full);
+    assert_true(full.wal_bytes > 512 << 10);
+    assert_int_equal(full.reserve_bytes, full.wal_bytes);
+    engine_flush(f);
+    nx_engine_get_stats(f->engine, &rest);
+    assert_true(rest.wal_bytes < full.wal_bytes / 4);
+    assert_int_equal(rest.reserve_bytes, rest.wal_bytes);
+    fill(f, 0, 5000, "two"); /* and up again */
+    nx_engine_get_stats(f->engine, &full);
+    assert_int_equal(full.reserve_bytes, full.wal_bytes);
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static void a_flush_lets_the_log_go(void **state)
@@ -669,6 +689,7 @@ int main(void)
         {"posix: a_long_merge_makes_way_for_level_0", a_long_merge_makes_way_for_level_0,
          engine_set_up_posix, engine_tear_down, NULL},
         ON_ALL(compaction_gives_space_back),
+        ON_ALL(the_reserve_follows_the_log_down),
         ON_ALL(a_flush_lets_the_log_go),
         ON_SIM(threads_that_sync_at_once_all_keep_their_commits),
         ON_ALL(a_reopened_engine_has_everything),
