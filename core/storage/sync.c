@@ -23,14 +23,18 @@ static bool is_durable(const struct nx_engine *engine, uint64_t position)
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
+/* Writes *err only when neither the log nor the tables have it. */
 static enum nx_code make_durable(struct nx_engine *engine, struct nx_err *err)
 {
-    enum nx_code rc = wal_sync(engine->wal, err);
+    struct nx_err why = NX_ERR_INIT;
+    enum nx_code rc = wal_sync(engine->wal, &why);
 
     atomic_fetch_add_explicit(&engine->counters.syncs, 1, memory_order_relaxed);
-    if ((rc == NX_OK && !wal_needs_flush(engine->wal)) || engine_mutated(TRUST_FAILED_SYNC))
-        return rc;
-    return engine_flush_all(engine, err);
+    if ((rc != NX_OK || wal_needs_flush(engine->wal)) && !engine_mutated(TRUST_FAILED_SYNC))
+        return engine_flush_all(engine, err);
+    if (rc != NX_OK)
+        *err = why;
+    return rc;
 }
 
 /* Nobody runs one now. The disk is waited for without the lock. */
