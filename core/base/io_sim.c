@@ -25,6 +25,8 @@ struct io_sim {
     void (*crash_fn)(void *); /* guarded by mu */
     void *crash_arg;          /* guarded by mu */
     struct io_sim *crashed;   /* guarded by mu; owned until taken */
+    void (*watch_fn)(void *arg, struct io_sim *then); /* guarded by mu; NULL: nobody watches */
+    void *watch_arg;                                  /* guarded by mu */
 };
 
 struct sim_file {
@@ -84,42 +86,52 @@ struct nx_io *io_sim_io(struct io_sim *sim)
     return &sim->io;
 }
 
-static struct io_sim *next_boot(struct io_sim *sim, bool is_power_loss, uint64_t seed)
-    NX_REQUIRES(sim->mu)
+/* `fate` NULL: only the program dies. */
+static struct io_sim *next_boot(struct io_sim *sim, struct sim_fate *fate) NX_REQUIRES(sim->mu)
 {
-    struct io_sim *next = io_sim_new(sim->random ^ seed);
+    struct io_sim *next = io_sim_new(sim->random ^ (fate ? fate->seed : 1));
     enum nx_code rc;
 
     if (!next)
         return NULL;
     next->clock_ns = sim->clock_ns;
     next->space_bytes = sim->space_bytes;
-    rc = is_power_loss ? sim_disk_crash(&sim->disk, seed, &next->disk)
-                       : sim_disk_copy(&sim->disk, &next->disk);
+    rc = fate ? sim_disk_crash(&sim->disk, fate, &next->disk)
+              : sim_disk_copy(&sim->disk, &next->disk);
     if (rc == NX_OK)
         return next;
     io_sim_free(next);
     return NULL;
 }
 
-struct io_sim *io_sim_crash(struct io_sim *sim, uint64_t seed)
+static struct io_sim *crash(struct io_sim *sim, struct sim_fate *fate)
 {
     struct io_sim *next;
 
     nx_mutex_lock(&sim->mu);
-    next = next_boot(sim, true, seed);
+    next = next_boot(sim, fate);
     nx_mutex_unlock(&sim->mu);
+    return next;
+}
+
+struct io_sim *io_sim_crash(struct io_sim *sim, uint64_t seed)
+{
+    return crash(sim, &(struct sim_fate){.seed = seed});
+}
+
+struct io_sim *io_sim_crash_with(struct io_sim *sim, const bool *answers, size_t count,
+                                 size_t *asked)
+{
+    struct sim_fate fate = {.seed = 1, .answers = answers, .count = count};
+    struct io_sim *next = crash(sim, &fate);
+
+    *asked = fate.asked;
     return next;
 }
 
 struct io_sim *io_sim_kill(struct io_sim *sim)
 {
-    struct io_sim *next;
-
-    nx_mutex_lock(&sim->mu);
-    next = next_boot(sim, false, 1);
-    nx_mutex_unlock(&sim->mu);
-    return next;
+    return crash(sim, NULL);
 }
 
 uint64_t io_sim_changes(struct io_sim *sim)
@@ -166,14 +178,26 @@ struct io_sim *io_sim_take_crash(struct io_sim *sim)
     return crashed;
 }
 
+void io_sim_watch(struct io_sim *sim, void (*fn)(void *arg, struct io_sim *then), void *arg)
+{
+    nx_mutex_lock(&sim->mu);
+    sim->watch_fn = fn;
+    sim->watch_arg = arg;
+    nx_mutex_unlock(&sim->mu);
+}
+
 /* Every operation that changes the disk begins here. */
 static void begin_change(struct io_sim *sim) NX_REQUIRES(sim->mu)
 {
+    struct sim_fate fate = {.seed = sim->crash_seed};
+
+    if (sim->watch_fn)
+        sim->watch_fn(sim->watch_arg, next_boot(sim, NULL));
     if (++sim->changes != sim->crash_at || sim->crashed)
         return;
     if (sim->crash_fn)
         sim->crash_fn(sim->crash_arg);
-    sim->crashed = next_boot(sim, !sim->crash_is_kill, sim->crash_seed);
+    sim->crashed = next_boot(sim, sim->crash_is_kill ? NULL : &fate);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

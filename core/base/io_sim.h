@@ -15,6 +15,10 @@
 #ifndef BASE_IO_SIM_H
 #define BASE_IO_SIM_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <nexadb/io.h>
 
 struct io_sim;
@@ -26,6 +30,13 @@ struct nx_io *io_sim_io(struct io_sim *sim);
 
 /* The disk after a power loss now. NULL: out of memory. */
 struct io_sim *io_sim_crash(struct io_sim *sim, uint64_t seed);
+/*
+ * The same, told what is there afterwards of what was not synced: the i-th thing that the crash
+ * asks about is when answers[i] says so (`answers` not NULL), those behind `count` are lost. *asked
+ * gets how many it asked about; an answer can bring up further things.
+ */
+struct io_sim *io_sim_crash_with(struct io_sim *sim, const bool *answers, size_t count,
+                                 size_t *asked);
 /* The disk after the program alone was killed: everything it wrote is there. */
 struct io_sim *io_sim_kill(struct io_sim *sim);
 
@@ -39,6 +50,11 @@ void io_sim_plan_crash(struct io_sim *sim, uint64_t change, uint64_t seed, void 
 void io_sim_plan_kill(struct io_sim *sim, uint64_t change, void (*fn)(void *arg), void *arg);
 /* What the plan made; NULL when it has not come to that. The caller's. */
 struct io_sim *io_sim_take_crash(struct io_sim *sim);
+
+/* In front of every operation that changes the disk, `fn` gets what io_sim_kill gives at that
+ * moment (the caller's; NULL: out of memory), with nothing of the simulation usable from it. A
+ * crash of that disk is a crash then. NULL: no more. */
+void io_sim_watch(struct io_sim *sim, void (*fn)(void *arg, struct io_sim *then), void *arg);
 
 /* Call a file's dirty sectors clean without carrying them over: a failed datasync. */
 void io_sim_lose_dirty(struct nx_file *file);

@@ -23,6 +23,15 @@ static bool coin(uint64_t *seed)
     return sim_random(seed) >> 63;
 }
 
+static bool is_kept(struct sim_fate *fate)
+{
+    size_t i = fate->asked++;
+
+    if (!fate->answers)
+        return coin(&fate->seed);
+    return i < fate->count && fate->answers[i];
+}
+
 /* --- inodes ----------------------------------------------------------------------------------- */
 
 struct sim_inode *sim_inode_new(bool is_dir)
@@ -165,11 +174,23 @@ static struct sim_inode *inode_copy(const struct sim_inode *inode)
     return NULL;
 }
 
+/* Would carrying a sector over change the image? What was reserved reads as zeros either way. */
+static bool is_news(const struct sim_inode *inode, size_t sector, const struct nx_buf *image)
+{
+    size_t at = sector * SIM_SECTOR_BYTES;
+    size_t end = at + SIM_SECTOR_BYTES;
+
+    end = end < image->len ? end : image->len;
+    end = end < inode->now.len ? end : inode->now.len;
+    return is_dirty(inode, sector) && at < end &&
+           memcmp(image->data + at, inode->now.data + at, end - at) != 0;
+}
+
 /* What is left of a file: its size old or new, each dirty sector old or new. */
-static struct sim_inode *inode_crash(const struct sim_inode *inode, uint64_t *seed)
+static struct sim_inode *inode_crash(const struct sim_inode *inode, struct sim_fate *fate)
 {
     struct sim_inode *copy = sim_inode_new(inode->is_dir);
-    bool is_new_size = inode->is_size_dirty && coin(seed);
+    bool is_new_size = inode->is_size_dirty && is_kept(fate);
 
     if (!copy)
         return NULL;
@@ -179,7 +200,7 @@ static struct sim_inode *inode_crash(const struct sim_inode *inode, uint64_t *se
         return NULL;
     }
     for (size_t i = 0; i < sectors_of(&copy->safe); i++)
-        if (is_dirty(inode, i) && coin(seed))
+        if (is_news(inode, i, &copy->safe) && is_kept(fate))
             carry(inode, i, &copy->safe);
     if (copy_buf(&copy->now, &copy->safe) == NX_OK)
         return copy;
@@ -450,10 +471,11 @@ static void drop_unreachable(struct sim_names *names)
 }
 
 /* The names that are left: a moment's of a journal that keeps order, or any subset of changes. */
-static enum nx_code crash_names(const struct sim_disk *disk, uint64_t *seed, struct sim_names *out)
+static enum nx_code crash_names(const struct sim_disk *disk, struct sim_fate *fate,
+                                struct sim_names *out)
 {
-    bool is_ordered = coin(seed);
-    size_t kept = sim_random(seed) % (disk->change_count + 1);
+    bool is_ordered = !fate->answers && coin(&fate->seed);
+    size_t kept = is_ordered ? sim_random(&fate->seed) % (disk->change_count + 1) : 0;
     enum nx_code rc = NX_OK;
 
     for (size_t i = 0; i < disk->safe.count && rc == NX_OK; i++)
@@ -461,24 +483,25 @@ static enum nx_code crash_names(const struct sim_disk *disk, uint64_t *seed, str
     for (size_t i = 0; i < disk->change_count && rc == NX_OK; i++) {
         const struct sim_change *change = &disk->changes[i];
 
-        if (is_ordered ? i < kept : coin(seed))
+        if (is_ordered ? i < kept : is_kept(fate))
             rc = apply_change(out, change->from, change->to, change->inode);
     }
     drop_unreachable(out);
     return rc;
 }
 
-enum nx_code sim_disk_crash(const struct sim_disk *disk, uint64_t seed, struct sim_disk *out)
+enum nx_code sim_disk_crash(const struct sim_disk *disk, struct sim_fate *fate,
+                            struct sim_disk *out)
 {
     struct sim_names names = {0};
-    enum nx_code rc = crash_names(disk, &seed, &names);
+    enum nx_code rc = crash_names(disk, fate, &names);
 
     *out = (struct sim_disk){0};
     for (size_t i = 0; i < names.count && rc == NX_OK; i++) {
         struct sim_inode *inode = names.rows[i].inode;
 
         if (!inode->copy)
-            inode->copy = inode_crash(inode, &seed);
+            inode->copy = inode_crash(inode, fate);
         rc = inode->copy ? put_name(&out->now, names.rows[i].path, inode->copy) : NX_ENOMEM;
         if (rc == NX_OK)
             rc = put_name(&out->safe, names.rows[i].path, inode->copy);

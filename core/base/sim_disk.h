@@ -8,6 +8,10 @@
 #ifndef BASE_SIM_DISK_H
 #define BASE_SIM_DISK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <nexadb/buf.h>
 #include <nexadb/io.h>
 
@@ -47,10 +51,20 @@ struct sim_disk {
     size_t change_count, change_cap;
 };
 
+/* What a crash decides: is this unsynced sector, size or change of a name there afterwards? By a
+ * seed, or by a list of answers; what is asked behind its end is lost. */
+struct sim_fate {
+    uint64_t seed;
+    const bool *answers; /* NULL: the seed decides */
+    size_t count;
+    size_t asked; /* counts up */
+};
+
 void sim_disk_fini(struct sim_disk *disk);
 /* All of it, unsynced state included. */
 enum nx_code sim_disk_copy(const struct sim_disk *disk, struct sim_disk *out);
-enum nx_code sim_disk_crash(const struct sim_disk *disk, uint64_t seed, struct sim_disk *out);
+enum nx_code sim_disk_crash(const struct sim_disk *disk, struct sim_fate *fate,
+                            struct sim_disk *out);
 
 struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path); /* NULL: absent */
 bool sim_disk_has_parent(const struct sim_disk *disk, const char *path);

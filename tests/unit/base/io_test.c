@@ -360,6 +360,63 @@ static void a_crash_keeps_any_subset_of_the_rest(void **state)
         assert_true(has_seen[i]);
 }
 
+static void a_crash_can_be_told_what_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct nx_file *file = create(f, "a");
+    size_t asked = 0;
+
+    assert_int_equal(file->ops->allocate(file, 1024, NULL), NX_OK);
+    assert_int_equal(file->ops->datasync(file, NULL), NX_OK);
+    assert_int_equal(f->io->ops->sync_dir(f->io, f->dir, NULL), NX_OK);
+    write_text(file, 510, "abcd");
+    write_text(file, 0, "");
+    file->ops->close(file);
+    for (unsigned fate = 0; fate < 4; fate++) {
+        const bool answers[2] = {fate & 1, fate & 2};
+        struct io_sim *next = io_sim_crash_with(f->sim, answers, 2, &asked);
+        char bytes[4];
+        size_t got;
+
+        assert_int_equal(asked, 2); /* what was not changed is not asked about */
+        assert_int_equal(io_sim_io(next)->ops->open(io_sim_io(next), in(f, "a"), 0, &file, NULL),
+                         NX_OK);
+        assert_int_equal(file->ops->pread(file, 510, bytes, 4, &got, NULL), NX_OK);
+        assert_memory_equal(bytes, answers[0] ? "ab" : "\0\0", 2);
+        assert_memory_equal(bytes + 2, answers[1] ? "cd" : "\0\0", 2);
+        file->ops->close(file);
+        io_sim_free(next);
+    }
+}
+
+static void keep_moment(void *arg, struct io_sim *then)
+{
+    struct io_sim **moments = arg;
+
+    while (*moments)
+        moments++;
+    *moments = then;
+}
+
+static void every_change_can_be_watched(void **state)
+{
+    struct fixture *f = *state;
+    struct io_sim *moments[4] = {NULL};
+    struct nx_file *file;
+
+    io_sim_watch(f->sim, keep_moment, moments);
+    file = create(f, "a");
+    write_text(file, 0, "x");
+    io_sim_watch(f->sim, NULL, NULL);
+    write_text(file, 0, "y");
+    file->ops->close(file);
+    assert_null(moments[2]);
+    assert_false(exists(io_sim_io(moments[0]), in(f, "a")));
+    assert_holds(io_sim_io(moments[1]), in(f, "a"), "");
+    io_sim_free(moments[0]);
+    io_sim_free(moments[1]);
+}
+
 static void names_are_lost_until_the_directory_is_synced(void **state)
 {
     struct fixture *f = *state;
@@ -514,6 +571,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_sync_is_not_made_good_by_the_next, set_up_fault,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_crash_keeps_what_was_synced, set_up_sim, tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_can_be_told_what_is_lost, set_up_sim, tear_down),
+        cmocka_unit_test_setup_teardown(every_change_can_be_watched, set_up_sim, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_keeps_any_subset_of_the_rest, set_up_sim,
                                         tear_down),
         cmocka_unit_test_setup_teardown(names_are_lost_until_the_directory_is_synced, set_up_sim,
