@@ -345,7 +345,7 @@ static enum nx_code open_parts(struct table *table, const struct table_footer *f
 
 void table_free(struct table *table)
 {
-    if (table->slots)
+    if (table->slots && table->cache) /* the offline tools read without one */
         cache_drop(table->cache, table->slots, table->block_count);
     free(table->slots);
     range_tombstones_free(table->ranges);
