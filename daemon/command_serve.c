@@ -55,11 +55,16 @@ static void say_ready(const struct daemon *daemon)
     supervisor_tell("READY=1\n");
 }
 
+static const char repair_hint[] = "\"nexadb check DATADIR\" lists what is damaged, \"nexadb repair "
+                                  "DATADIR NEWDIR\" saves what can "
+                                  "be read.\n";
+
 static int fail_start(const struct daemon *daemon, const struct nx_err *err)
 {
     char text[1024];
 
-    snprintf(text, sizeof text, "nexadb %s: %s\n", daemon->cli->command->name, err->message);
+    snprintf(text, sizeof text, "nexadb %s: %s\n%s", daemon->cli->command->name, err->message,
+             err->code == NX_ECORRUPT ? repair_hint : "");
     if (daemon->detached && err->code != NX_ELOCKED) /* then the log is another daemon's */
         log_line(LOG_ERROR, "main", "%s", err->message);
     lifecycle_ready(text, true);
@@ -97,9 +102,8 @@ int daemon_run(struct daemon *daemon)
     if (rc == NX_OK && daemon->mountpoint)
         rc = daemon->mount(daemon, &err);
     if (rc != NX_OK) {
-        fail_start(daemon, &err);
-        stop(daemon);
-        return EXIT_FAILED;
+        stop(daemon); /* whoever is told may use the directory at once */
+        return fail_start(daemon, &err);
     }
     say_ready(daemon);
     log_line(LOG_INFO, "main", "ending (%s)", lifecycle_wait());

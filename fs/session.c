@@ -149,10 +149,13 @@ enum nx_code fs_mount(struct nx_db *db, const char *mountpoint, const struct fs_
                       fs_ended_fn ended, fs_log_fn log, void *arg, struct fs **out,
                       struct nx_err *err)
 {
+    struct nx_attr root;
     struct fs *fs;
     enum nx_code rc = takeover_prepare(mountpoint, err);
 
     *out = NULL;
+    if (rc == NX_OK) /* damaged: better said here than by every call */
+        rc = nx_db_stat(db, NULL, NX_ROOT_INO, &root, err);
     if (rc != NX_OK)
         return rc;
     fs = calloc(1, sizeof *fs);

@@ -92,6 +92,8 @@ enum nx_code takeover_prepare(const char *mountpoint, struct nx_err *err)
         return nx_fail(err, NX_EUNSUPPORTED,
                        "no /dev/fuse: load the kernel module 'fuse', or give "
                        "the container that device");
+    if (access("/dev/fuse", R_OK | W_OK) != 0)
+        return nx_fail(err, NX_EACCES, "no permission to use /dev/fuse: its mode is usually 0666");
     if (is_dead(mountpoint))
         takeover_detach(mountpoint);
     if (stat(mountpoint, &st) != 0)
