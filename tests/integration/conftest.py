@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 NEXADB = os.environ.get("NEXADB_BIN") or str(ROOT / "build/daemon/nexadb")
 SUSPICIOUS = re.compile(r"Sanitizer|runtime error:|Assertion|LeakSanitizer|lock rank")
 READY_SECONDS = 30
+SCRIPT_SECONDS = 120 * int(os.environ.get("NEXADB_TEST_SCALE", "1"))
 
 
 def nexadb(*args, check=True, **kwargs):
@@ -199,7 +200,8 @@ class Mount(Daemon):
 
     def sh(self, script, cwd="", shell="bash"):
         """Run a shell script in a directory of the mount: status, stdout, stderr."""
-        return subprocess.run([shell, "-c", script], cwd=self.path / cwd, capture_output=True, text=True, timeout=120)
+        return subprocess.run([shell, "-c", script], cwd=self.path / cwd, capture_output=True, text=True,
+                              timeout=SCRIPT_SECONDS)
 
     def out(self, script, cwd=""):
         """What a script that succeeds prints."""
