@@ -20,7 +20,7 @@ struct daemon {
     bool detached;    /* log to DATADIR/nexadb.log, report to the parent */
     char *mountpoint; /* owned; NULL: REST only */
     struct fs *fs;
-    struct guard guard; /* of the mount */
+    struct guard guard;                                               /* of the mount */
     enum nx_code (*mount)(struct daemon *daemon, struct nx_err *err); /* with a mountpoint */
     void (*unmount)(struct daemon *daemon); /* also after a mount that failed */
 };
