@@ -1,4 +1,5 @@
 """libnexadb as a stranger uses it: installed, found by pkg-config, linked by a small program."""
+import json
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,12 @@ BUILD = pathlib.Path(os.environ.get("NEXADB_BIN", str(ROOT / "build/daemon/nexad
 
 def run(*words, **options):
     return subprocess.run(words, check=True, capture_output=True, text=True, **options).stdout
+
+
+def test_it_is_installed_where_pkg_config_and_the_loader_look():
+    """Also without dpkg-dev, where meson's own guess is lib64."""
+    options = json.loads(run("meson", "introspect", "--buildoptions", str(ROOT / "meson.build")))
+    assert [option["value"] for option in options if option["name"] == "libdir"] == ["lib"]
 
 
 def test_the_example_builds_against_the_installed_library_and_runs(tmp_path):
