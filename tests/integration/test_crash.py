@@ -3,6 +3,7 @@
 The ledger is kept here, in the test: what a write returned for is acknowledged, what it failed for may or may not be there.
 """
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -156,14 +157,16 @@ def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
 
     def rest(name):
         connection = mount.connect()
-        while not is_over.is_set():
-            for i in range(5):
-                mount.call("PUT", f"/collections/c/{name}{i}?replace=true", {"n": i}, connection=connection)
-            for i in range(5):
-                mount.call("DELETE", f"/collections/c/{name}{i}", connection=connection)
+        for i in itertools.count():
+            if is_over.is_set():
+                return
+            mount.call("PUT", f"/collections/c/r{i % 5}?replace=true", {"n": i}, connection=connection)
+            mount.call("DELETE", f"/collections/c/r{i % 5}", connection=connection)
+            if mount.call("POST", "/collections/c", {"_id": f"{name}{i}", "n": i}, connection=connection).status == 201:
+                ledger.add(f"{name}{i}.json")
 
     def files(name):
-        for i in range(10**9):
+        for i in itertools.count():
             if is_over.is_set():
                 return
             (folder / f"{name}{i}.json").write_text(f'{{"n":{i}}}\n')
@@ -177,9 +180,10 @@ def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
             pass
 
     threads = [threading.Thread(target=until_the_end, args=args, daemon=True)
-               for args in ((rest, "r"), (rest, "r"), (files, "a"), (files, "b"))]
+               for args in ((rest, "x"), (rest, "y"), (files, "a"), (files, "b"))]
     for thread in threads:
         thread.start()
+    wait_for(lambda: {name[0] for name in ledger.copy()} == set("xyab"))
     stop_with_a_thread_in_the_kernel(mount.process.pid)
     is_over.set()
     mount.process.kill()
