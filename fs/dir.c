@@ -107,31 +107,39 @@ static bool is_hidden(struct listing *listing, const struct nx_dirent *entry)
            strcmp(entry->name, REJECTED_DIR) == 0;
 }
 
-/* Stand after `cookie`, in a picture that is not older than the last change. */
+static enum nx_code open_after(struct listing *listing, uint64_t cookie, struct nx_err *err)
+{
+    enum nx_code rc = nx_dir_open(listing->base.fs->db, listing->place.snapshot, listing->place.ino,
+                                  false, &listing->dir, err);
+
+    return rc == NX_OK && cookie != 0 ? nx_dir_seek(listing->dir, cookie, err) : rc;
+}
+
+/* Stand after `cookie`, in a picture that is not older than the last change. The next picture is
+ * made by way of the old one, which has the cookie's document though it may have gone since. */
 static enum nx_code stand_after(struct listing *listing, uint64_t cookie, struct nx_err *err)
 {
     struct fs *fs = listing->base.fs;
     uint32_t changes =
         atomic_load_explicit(fs_dir_changes(fs, listing->attr.ino), memory_order_acquire);
-    enum nx_code rc = NX_OK;
+    bool stale = listing->changes != changes && !listing->place.number;
+    enum nx_code rc;
 
-    if (listing->dir && listing->changes != changes && !listing->place.number) {
+    if (listing->dir && !stale && listing->at == cookie)
+        return NX_OK;
+    listing->has_next = false;
+    listing->at = cookie;
+    if (!listing->dir)
+        rc = open_after(listing, cookie, err);
+    else if (stale)
+        rc = nx_dir_refresh(listing->dir, cookie, err);
+    else
+        rc = nx_dir_seek(listing->dir, cookie, err);
+    listing->changes = changes;
+    if (rc != NX_OK) {
         nx_dir_close(listing->dir);
         listing->dir = NULL;
     }
-    if (listing->dir && listing->at == cookie)
-        return NX_OK;
-    listing->has_next = false;
-    if (!listing->dir) {
-        listing->changes = changes;
-        rc = nx_dir_open(fs->db, listing->place.snapshot, listing->place.ino, false, &listing->dir,
-                         err);
-        listing->at = 0;
-    }
-    if (rc == NX_OK && listing->at != cookie)
-        rc = nx_dir_seek(listing->dir, cookie, err);
-    if (rc == NX_OK)
-        listing->at = cookie;
     return rc;
 }
 

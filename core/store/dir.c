@@ -219,30 +219,60 @@ static enum nx_code find_document(struct nx_dir *dir, nx_ino ino, struct key *ou
     return rc == NX_ENOTFOUND ? NX_OK : rc;
 }
 
-enum nx_code nx_dir_seek(struct nx_dir *dir, uint64_t cookie, struct nx_err *err)
+/* Which part a cookie is of, and its key in the picture. */
+static enum nx_code resolve(struct nx_dir *dir, uint64_t cookie, enum dir_part *part,
+                            struct key *key, struct nx_err *err)
 {
-    bool document = cookie & COOKIE_DOCUMENT;
-    struct key key;
-    enum nx_code rc = NX_OK;
-
-    if (cookie == 0)
-        return begin_again(dir, err);
     if (cookie >= 2 * COOKIE_DOCUMENT)
         return nx_fail(err, NX_EINVAL, "%llu is no place in a directory",
                        (unsigned long long)cookie);
-    if (document)
-        rc = find_document(dir, cookie & ~COOKIE_DOCUMENT, &key, err);
-    else
-        key_of_pair(&key, KEY_LISTING, dir->ino, cookie);
-    if (rc != NX_OK)
-        return rc;
-    enter_part(dir, document ? PART_DOCUMENTS : PART_PLAIN);
+    *part = cookie & COOKIE_DOCUMENT ? PART_DOCUMENTS : PART_PLAIN;
+    if (*part == PART_DOCUMENTS)
+        return find_document(dir, cookie & ~COOKIE_DOCUMENT, key, err);
+    key_of_pair(key, KEY_LISTING, dir->ino, cookie);
+    return NX_OK;
+}
+
+/* On the first entry of the part behind the key, which need not be there. */
+static enum nx_code stand_behind(struct nx_dir *dir, enum dir_part part, const struct key *key,
+                                 struct nx_err *err)
+{
+    enum nx_code rc;
+
+    enter_part(dir, part);
     rc = open_iter(dir, err);
     if (rc != NX_OK)
         return rc;
-    if (nx_iter_seek(dir->iter, key_slice(&key)) &&
-        nx_slice_equal(nx_iter_key(dir->iter), key_slice(&key)))
+    if (nx_iter_seek(dir->iter, key_slice(key)) &&
+        nx_slice_equal(nx_iter_key(dir->iter), key_slice(key)))
         nx_iter_next(dir->iter);
     dir->standing = true;
     return nx_iter_status(dir->iter, err);
+}
+
+enum nx_code nx_dir_seek(struct nx_dir *dir, uint64_t cookie, struct nx_err *err)
+{
+    enum dir_part part;
+    struct key key;
+    enum nx_code rc;
+
+    if (cookie == 0)
+        return begin_again(dir, err);
+    rc = resolve(dir, cookie, &part, &key, err);
+    return rc == NX_OK ? stand_behind(dir, part, &key, err) : rc;
+}
+
+enum nx_code nx_dir_refresh(struct nx_dir *dir, uint64_t cookie, struct nx_err *err)
+{
+    enum dir_part part;
+    struct key key;
+    enum nx_code rc = NX_OK;
+
+    if (cookie != 0)
+        rc = resolve(dir, cookie, &part, &key, err);
+    if (rc == NX_OK)
+        rc = begin_again(dir, err);
+    if (rc == NX_OK)
+        rc = check_directory(dir, err);
+    return rc == NX_OK && cookie != 0 ? stand_behind(dir, part, &key, err) : rc;
 }

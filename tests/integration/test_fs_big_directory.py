@@ -124,6 +124,20 @@ def test_a_listing_can_be_left_and_taken_up_at_every_place(big):
     listing.close()
 
 
+def test_a_listing_goes_on_behind_what_has_been_removed(big):
+    """All that has been listed is removed before the next batch is asked for, and something is made before it."""
+    listing = Dir(big.path / "c")
+    seen = []
+    for name in listing:
+        if name not in (".", ".."):
+            seen.append(name)
+            os.unlink(big.path / "c" / name)
+        if len(seen) % 100 == 99:
+            (big.path / f"c/a{len(seen)}.json").write_text("{}")
+    listing.close()
+    assert seen == [name_of(i) + ".json" for i in range(COUNT)]
+
+
 def test_a_listing_shows_once_what_is_there_all_the_time(big):
     """While others come and go, through both doors."""
     folder = big.path / "c"

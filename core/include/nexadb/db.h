@@ -238,6 +238,10 @@ NX_API void nx_dir_close(struct nx_dir *dir);
 /* NX_DONE at the end. */
 NX_API enum nx_code nx_dir_next(struct nx_dir *dir, struct nx_dirent *out, struct nx_err *err);
 NX_API enum nx_code nx_dir_seek(struct nx_dir *dir, uint64_t cookie, struct nx_err *err);
+/* Take a new picture and stand after `cookie` (0: at the start), which the old one still has when
+ * its entry has been removed since. NX_ENOTFOUND when the directory has. Not for a listing of a
+ * snapshot of the caller's. After a failure the listing is only to be closed. */
+NX_API enum nx_code nx_dir_refresh(struct nx_dir *dir, uint64_t cookie, struct nx_err *err);
 
 /* --- documents -------------------------------------------------------------------------------- */
 

@@ -263,6 +263,57 @@ static void a_listing_resumes_at_every_cookie_after_deletions(void **state)
     nx_dir_close(dir);
 }
 
+/* Each entry is removed right after it was listed, and each time a new picture is taken. */
+static void a_refreshed_listing_goes_on_behind_what_has_gone(void **state)
+{
+    struct store_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_dirent entry;
+    struct nx_dir *dir;
+    char name[32];
+
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "file%02d", i);
+        make_node(f->db, f->users, name, NX_KIND_FILE);
+        snprintf(name, sizeof name, "zoc%02d.json", i);
+        OK(put_text(f->db, f->users, name, "{}", NX_PUT_INSERT, &err));
+    }
+    OK(nx_dir_open(f->db, NULL, f->users, false, &dir, &err));
+    for (int i = 0; i < 20; i++) {
+        OK(nx_dir_next(dir, &entry, &err));
+        snprintf(name, sizeof name, i < 10 ? "file%02d" : "zoc%02d.json", i % 10);
+        assert_string_equal(entry.name, name);
+        OK(unlink_name(f->db, f->users, name, &err));
+        if (i == 10)
+            OK(put_text(f->db, f->users, "before.json", "{}", NX_PUT_INSERT, &err));
+        OK(nx_dir_refresh(dir, entry.cookie, &err));
+    }
+    FAILS(NX_DONE, nx_dir_next(dir, &entry, &err));
+    OK(put_text(f->db, f->users, "zz.json", "{}", NX_PUT_INSERT, &err));
+    OK(nx_dir_refresh(dir, 0, &err));
+    OK(nx_dir_next(dir, &entry, &err));
+    assert_string_equal(entry.name, "before.json");
+    OK(nx_dir_refresh(dir, entry.cookie, &err));
+    OK(nx_dir_next(dir, &entry, &err));
+    assert_string_equal(entry.name, "zz.json"); /* of the new picture */
+    FAILS(NX_EINVAL, nx_dir_refresh(dir, UINT64_MAX, &err));
+    nx_dir_close(dir);
+}
+
+static void a_refreshed_listing_of_a_directory_that_is_gone_says_so(void **state)
+{
+    struct store_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    nx_ino gone = make_collection(f->db, "gone");
+    struct nx_change change = {.durability = NX_BUFFERED};
+    struct nx_dir *dir;
+
+    OK(nx_dir_open(f->db, NULL, gone, false, &dir, &err));
+    OK(nx_db_rmdir(f->db, NX_ROOT_INO, "gone", 4, &change, &err));
+    FAILS(NX_ENOTFOUND, nx_dir_refresh(dir, 0, &err));
+    nx_dir_close(dir);
+}
+
 static void a_listing_of_documents_passes_plain_entries_over(void **state)
 {
     struct store_fixture *f = *state;
@@ -386,6 +437,8 @@ int main(void)
         BOTH(a_directory_counts_what_is_in_it),
         BOTH(attributes_of_each_kind_are_set),
         BOTH(a_listing_resumes_at_every_cookie_after_deletions),
+        BOTH(a_refreshed_listing_goes_on_behind_what_has_gone),
+        BOTH(a_refreshed_listing_of_a_directory_that_is_gone_says_so),
         BOTH(a_listing_of_documents_passes_plain_entries_over),
         BOTH(a_drop_takes_everything_at_once_and_the_space_later),
         BOTH(the_subscriber_hears_every_change_in_order),
