@@ -2,8 +2,8 @@
  * find.c - the table of result directories.
  *
  * A number holds a slot of the table (place.h). Slots are given out in a circle, so that a number
- * comes back only after all others. Directories are immutable but for the names touched in them,
- * so a reference is all that a request needs.
+ * comes back only after all others, and then with another generation. Directories are immutable but
+ * for the names touched in them, so a reference is all that a request needs.
  */
 #include "fs/find.h"
 
@@ -21,6 +21,7 @@ struct finds {
     struct find_dir *buckets[BUCKETS];
     struct find_dir *newest, *oldest;
     unsigned next_slot, count;
+    uint64_t made; /* so far */
     size_t bytes;
 };
 
@@ -132,6 +133,7 @@ static void insert(struct finds *finds, struct find_dir *dir)
     while (finds->slots[finds->next_slot] || finds->next_slot == 0)
         finds->next_slot = (finds->next_slot + 1) % SLOTS;
     dir->ino = place_find_ino(finds->next_slot);
+    dir->generation = ++finds->made;
     finds->slots[finds->next_slot] = dir;
     finds->next_slot = (finds->next_slot + 1) % SLOTS;
     dir->same_bucket = *bucket;

@@ -30,6 +30,7 @@ struct find_dir {
     struct find_query query;
     struct nx_buf filter; /* of the whole query; empty: every document */
     char *name;           /* owned; "": `.find` itself */
+    uint64_t generation;  /* with a number that comes back: the kernel gives up who holds the old */
 
     struct find_dir *same_bucket, *newer, *older; /* the table's, as what follows */
     size_t bytes;
@@ -77,7 +78,7 @@ void find_lookup_root(fuse_req_t req, const struct nx_attr *collection);
 void find_lookup(fuse_req_t req, fuse_ino_t dir, const char *name);
 /*
  * A change of `name` in `*dir` is one in the collection's directory, which `*dir` becomes. An errno
- * when it is refused. Such a change is another door's to the kernel: see parked.settles.
+ * when it is refused. Such a change is another door's to the kernel: see parked.other_door.
  */
 int find_resolve(struct fs *fs, fuse_ino_t *dir, const char *name);
 void find_list_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file);

@@ -94,7 +94,7 @@ static enum nx_code fill_entry(struct list *list, const char *name, struct fuse_
         return rc;
     if (find_is_projection(list->dir)) {
         rc = find_file_attr(fs, list->dir, &list->place, &attr, err);
-        *entry = (struct fuse_entry_param){.ino = attr.ino};
+        *entry = (struct fuse_entry_param){.ino = attr.ino, .generation = list->dir->generation};
         if (rc == NX_OK)
             reply_stat(&attr, &entry->attr);
         return rc;

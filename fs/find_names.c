@@ -89,9 +89,9 @@ enum nx_code find_stat(struct fs *fs, fuse_ino_t ino, struct nx_attr *out, struc
 
 /* --- lookup ----------------------------------------------------------------------------------- */
 
-static void reply_unkept(fuse_req_t req, const struct nx_attr *attr)
+static void reply_unkept(fuse_req_t req, const struct find_dir *dir, const struct nx_attr *attr)
 {
-    struct fuse_entry_param entry = {.ino = attr->ino};
+    struct fuse_entry_param entry = {.ino = attr->ino, .generation = dir->generation};
 
     reply_stat(attr, &entry.attr);
     fuse_reply_entry(req, &entry);
@@ -113,7 +113,7 @@ void find_lookup_root(fuse_req_t req, const struct nx_attr *collection)
         return;
     }
     attr_of(dir, collection, &attr);
-    reply_unkept(req, &attr);
+    reply_unkept(req, dir, &attr);
     find_put(dir);
 }
 
@@ -126,14 +126,13 @@ static void lookup_query(fuse_req_t req, struct find_dir *dir, const char *name)
     struct nx_attr attr;
     enum nx_code rc = find_enter(fs, dir, name, &child, &err);
 
-    if (rc == NX_OK) {
+    if (rc == NX_OK)
         rc = find_attr(fs, child, &attr, &err);
-        find_put(child);
-    }
-    if (rc == NX_OK) {
-        reply_unkept(req, &attr);
+    if (rc == NX_OK)
+        reply_unkept(req, child, &attr);
+    find_put(child);
+    if (rc == NX_OK)
         return;
-    }
     snprintf(place, sizeof place, ".find/%s", name);
     errors_add(fs->errors, dir->base, place, &err, NX_SLICE_NULL);
     reply_fail(req, "lookup", &err);
@@ -201,12 +200,13 @@ static enum nx_code get_name(fuse_req_t req, struct find_dir *dir, const struct 
     return rc;
 }
 
-static void reply_node(fuse_req_t req, const struct nx_attr *attr, uint64_t generation)
+static void reply_node(fuse_req_t req, const struct find_dir *dir, const struct nx_attr *attr,
+                       uint64_t generation)
 {
     struct fuse_entry_param entry;
 
     if (place_is_find(attr->ino)) {
-        reply_unkept(req, attr);
+        reply_unkept(req, dir, attr);
         return;
     }
     reply_fill_entry(fs_of(req), attr, generation, &entry);
@@ -229,7 +229,7 @@ static void lookup_node(fuse_req_t req, struct find_dir *dir, const char *name, 
         rc = get_name(req, dir, &place, name, &attr, &err);
     place_close(&place);
     if (rc == NX_OK)
-        reply_node(req, &attr, generation);
+        reply_node(req, dir, &attr, generation);
     else if (rc == NX_ENOTFOUND)
         reply_none(req);
     else
@@ -246,7 +246,7 @@ static void lookup_magic(fuse_req_t req, struct find_dir *dir, const struct magi
         return;
     }
     magic_attr(magic, &attr, &own);
-    reply_unkept(req, &own);
+    reply_unkept(req, dir, &own);
 }
 
 void find_lookup(fuse_req_t req, fuse_ino_t ino, const char *name)

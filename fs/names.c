@@ -70,7 +70,7 @@ static struct parked *begin(fuse_req_t req, const char *what, enum parked_answer
     struct parked *parked = refuse_change(req, dir, name) ? NULL : parked_new(req, what, answer);
 
     if (parked)
-        parked->other_door = parked->settles = other_door;
+        parked->other_door = other_door;
     return parked;
 }
 
@@ -454,6 +454,18 @@ static bool refuse_directory(fuse_req_t req, nx_ino dir, const char *name)
     return true;
 }
 
+/* Between a result directory and its collection a move is within one directory, which the kernel
+ * does not know: names of it would be wrong until after the answer, because our caller holds it. mv
+ * copies and removes then. */
+static bool refuse_by_find(fuse_req_t req, fuse_ino_t from, fuse_ino_t to, fuse_ino_t from_base,
+                           fuse_ino_t to_base)
+{
+    if (from == to || from_base != to_base || (from != from_base && to != to_base))
+        return false;
+    fuse_reply_err(req, EXDEV);
+    return true;
+}
+
 void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse_ino_t to_parent,
                   const char *to, unsigned flags)
 {
@@ -465,7 +477,7 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     struct fs *fs;
     enum nx_code rc;
     bool by_find = place_is_find(from_parent) || place_is_find(to_parent);
-    bool one_dir = from_parent == to_parent;
+    fuse_ino_t from_dir = from_parent, to_dir = to_parent;
 
     if (flags & ~(unsigned)(NX_RENAME_NOREPLACE | NX_RENAME_EXCHANGE)) {
         fuse_reply_err(req, EINVAL);
@@ -481,13 +493,13 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     parked = begin(req, "rename", PARKED_STATUS, &to_parent, to);
     if (!parked)
         return;
-    if (by_find && (refuse_directory(req, from_parent, from) ||
-                    ((flags & NX_RENAME_EXCHANGE) && refuse_directory(req, to_parent, to)))) {
+    if (refuse_by_find(req, from_dir, to_dir, from_parent, to_parent) ||
+        (by_find && refuse_directory(req, from_parent, from)) ||
+        (by_find && (flags & NX_RENAME_EXCHANGE) && refuse_directory(req, to_parent, to))) {
         free(parked);
         return;
     }
     parked->other_door = by_find;
-    parked->settles = by_find && one_dir; /* of two, our caller holds what the notifier waits for */
     fs = parked->fs;
     change = parked_change(parked);
     replaces = find_replaced(fs, to_parent, to, flags, &replaced);

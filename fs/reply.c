@@ -179,7 +179,7 @@ struct parked *parked_new(fuse_req_t req, const char *what, enum parked_answer a
     parked->error.code = NX_OK;
     parked->refused = NX_OK;
     parked->file.fh = 0;
-    parked->other_door = parked->settles = false;
+    parked->other_door = false;
     atomic_init(&parked->left, 2);
     return parked;
 }
@@ -253,7 +253,7 @@ static void drop(struct parked *parked, int count)
 {
     if (atomic_fetch_sub_explicit(&parked->left, count, memory_order_acq_rel) != count)
         return;
-    if (parked->settles)
+    if (parked->other_door)
         settle(parked->fs, end, parked);
     else
         end(parked);

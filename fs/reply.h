@@ -49,8 +49,8 @@ struct parked {
     uint64_t generation;
     struct fuse_file_info file; /* CREATE, OPEN */
     size_t written;             /* WRITE */
-    bool other_door; /* through a result directory: the kernel is told of it as of REST's changes */
-    bool settles;    /* and hears of it before the answer (settle.h) */
+    bool other_door; /* through a result directory: the kernel is told of it as of REST's changes,
+                        and hears of it before the answer (settle.h) */
 };
 
 /* NULL when out of memory: the request has been answered. */

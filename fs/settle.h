@@ -4,7 +4,7 @@
  * What changes a collection through one of its result directories leaves the kernel with names of
  * the collection that it must be told of first. The kernel tells itself by taking the lock of the
  * collection's directory, which somebody may hold who waits for the result directory that our
- * caller has locked (a rename between the two). So the wait has an end.
+ * caller has locked (a rename between the two, which is then refused). So the wait has an end.
  *
  * Threads: any.
  */

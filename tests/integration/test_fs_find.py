@@ -291,17 +291,24 @@ def test_the_names_beside_it_are_of_now(people):
         assert not (directory / name).exists()
 
 
-def test_moving_between_the_two(people):
+def test_moving_out_and_in(people):
+    """Between results and their own collection mv copies and removes; elsewhere it is one step."""
     paris, directory = people.path / "people/.find/city=Paris", people.path / "people"
     (directory / "tmp").write_text('{"city": "Paris", "n": 1}')
-    (directory / "tmp").rename(paris / "ann.json")
+    assert error_of(lambda: (directory / "tmp").rename(paris / "ann.json")) == errno.EXDEV
+    people.out("mv tmp .find/city=Paris/ann.json", "people")
     assert json.loads((directory / "ann.json").read_text())["n"] == 1
     assert not (directory / "tmp").exists()
-    (paris / "bob.json").rename(directory / "rob.json")
+    assert error_of(lambda: (paris / "bob.json").rename(directory / "rob.json")) == errno.EXDEV
+    people.out("mv .find/city=Paris/bob.json rob.json", "people")
     assert not (paris / "bob.json").exists() and found(people, "city=Paris") == ["ann", "eve", "rob"]
     (people.path / "other").mkdir()
     (paris / "eve.json").rename(people.path / "other/eve.json")
     assert not (directory / "eve.json").exists() and (people.path / "other/eve.json").exists()
+    (people.path / "other/eve.json").rename(paris / "eve.json")
+    assert (directory / "eve.json").exists() and not (people.path / "other/eve.json").exists()
+    (paris / "eve.json").rename(people.path / "people/.find/city=Rome/ivy.json")
+    assert (directory / "ivy.json").exists() and not (directory / "eve.json").exists()
 
 
 def test_directories_have_one_place(people):
@@ -530,8 +537,10 @@ def test_many_at_once(people):
         for i in range(15):
             (paris / name).write_text(f'{{"city": "Paris", "i": {i}}}')
             assert (directory / name).exists()
-            (paris / name).rename(directory / f"x{name}")
-            (directory / f"x{name}").rename(paris / name)
+            (paris / name).rename(paris / f"x{name}")
+            if i % 5 == 0:
+                assert error_of(lambda: (directory / f"x{name}").rename(paris / name)) == errno.EXDEV
+            (directory / f"x{name}").rename(directory / name)
             (paris / name).unlink()
         return True
 
