@@ -86,24 +86,34 @@ enum nx_code find_file_attr(struct fs *fs, const struct find_dir *dir, const str
 
 struct projection {
     struct handle base;
+    pthread_mutex_t
+        mu; /* held while `text` is sent: the RELEASE that frees it may follow at once */
     struct nx_buf text; /* constant after the open */
 };
 
 static void read_projection(struct handle *handle, fuse_req_t req, size_t size, off_t offset)
 {
-    const struct nx_buf *text = &((struct projection *)handle)->text;
+    struct projection *projection = (struct projection *)handle;
+    const struct nx_buf *text = &projection->text;
     uint64_t from = (uint64_t)offset;
 
+    pthread_mutex_lock(&projection->mu);
     if (from >= text->len)
         fuse_reply_buf(req, NULL, 0);
     else
         fuse_reply_buf(req, (const char *)text->data + from,
                        size < text->len - from ? size : text->len - (size_t)from);
+    pthread_mutex_unlock(&projection->mu);
 }
 
 static void release_projection(struct handle *handle, fuse_req_t req)
 {
-    nx_buf_fini(&((struct projection *)handle)->text);
+    struct projection *projection = (struct projection *)handle;
+
+    pthread_mutex_lock(&projection->mu); /* the last read is through with it */
+    pthread_mutex_unlock(&projection->mu);
+    pthread_mutex_destroy(&projection->mu);
+    nx_buf_fini(&projection->text);
     handle_free(handle);
     if (req)
         fuse_reply_err(req, 0);
@@ -173,6 +183,7 @@ void find_file_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
         reply_fail(req, "open", &err);
         return;
     }
+    pthread_mutex_init(&projection->mu, NULL);
     projection->text = text;
     text = NX_BUF_INIT;
     file->fh = (uintptr_t)projection;
