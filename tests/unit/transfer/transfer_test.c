@@ -1,6 +1,7 @@
 /* transfer_test.c - what goes in comes out: formats, splits, bad documents, both directions. */
 #include <string.h>
 
+#include <nexadb/json.h>
 #include <nexadb/transfer.h>
 
 #include "tests/unit/store/store_fixture.h"
@@ -206,6 +207,69 @@ static void csv_goes_in_with_types_and_comes_out_the_same(void **state)
     }
 }
 
+/* A source of two documents that are in no collection; fails instead of the `fail_at`-th. */
+struct pair {
+    struct nx_buf documents[2];
+    unsigned at, rewinds, fail_at;
+};
+
+static enum nx_code rewind_pair(void *arg, struct nx_err *err)
+{
+    struct pair *pair = arg;
+
+    (void)err;
+    pair->at = 0;
+    pair->rewinds++;
+    return NX_OK;
+}
+
+static enum nx_code next_of_pair(void *arg, struct nx_slice *doc, struct nx_err *err)
+{
+    struct pair *pair = arg;
+
+    if (pair->at == pair->fail_at)
+        return nx_fail(err, NX_ETIMEDOUT, "no more");
+    if (pair->at == 2)
+        return NX_DONE;
+    *doc = nx_buf_slice(&pair->documents[pair->at++]);
+    return NX_OK;
+}
+
+static enum nx_code export_pair(struct pair *pair, enum nx_export_format format, const char *text)
+{
+    struct nx_export_source source = {rewind_pair, next_of_pair, pair};
+    struct nx_buf out NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct nx_export *export;
+    enum nx_code rc;
+
+    pair->rewinds = 0;
+    assert_int_equal(nx_export_from(&source, format, &export, NULL), NX_OK);
+    while ((rc = nx_export_next(export, 1, &out, NULL)) == NX_OK)
+        ;
+    nx_export_close(export);
+    assert_int_equal(nx_buf_append_byte(&out, 0), NX_OK);
+    assert_string_equal((char *)out.data, text);
+    return rc;
+}
+
+static void documents_of_any_source_are_exported(void **state)
+{
+    struct pair pair = {.documents = {NX_BUF_INIT, NX_BUF_INIT}, .fail_at = 9};
+
+    (void)state;
+    nx_json_parse("{\"a\":1}", 7, NX_JSON_DOCUMENT, 0, &pair.documents[0], NULL, NULL);
+    nx_json_parse("{\"b\":2}", 7, NX_JSON_DOCUMENT, 0, &pair.documents[1], NULL, NULL);
+    assert_int_equal(export_pair(&pair, NX_EXPORT_NDJSON, "{\"a\":1}\n{\"b\":2}\n"), NX_DONE);
+    assert_int_equal(pair.rewinds, 1);
+    assert_int_equal(export_pair(&pair, NX_EXPORT_CSV, "a,b\n1,\n,2\n"), NX_DONE);
+    assert_int_equal(pair.rewinds, 2);
+    pair.fail_at = 1;
+    assert_int_equal(export_pair(&pair, NX_EXPORT_NDJSON, "{\"a\":1}\n"), NX_ETIMEDOUT);
+    assert_int_equal(export_pair(&pair, NX_EXPORT_CSV, ""), NX_ETIMEDOUT);
+    nx_buf_fini(&pair.documents[0]);
+    nx_buf_fini(&pair.documents[1]);
+}
+
 static void bad_csv_is_refused_with_its_line(void **state)
 {
     struct store_fixture *f = *state;
@@ -234,6 +298,7 @@ int main(void)
         TEST(nothing_is_a_good_import),
         TEST(types_survive_an_export_and_an_import),
         TEST(csv_goes_in_with_types_and_comes_out_the_same),
+        TEST(documents_of_any_source_are_exported),
         TEST(bad_csv_is_refused_with_its_line),
     };
 
