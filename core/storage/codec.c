@@ -2,6 +2,7 @@
 #include "storage/codec.h"
 
 #include <lz4.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -57,9 +58,44 @@ static size_t zstd_pack(struct codec *codec, struct nx_slice in, uint8_t *out, s
     return ZSTD_isError(n) ? 0 : n;
 }
 
+/* Making one costs more than unpacking a block with it; whoever unpacks takes one that is spare. */
+static _Atomic(ZSTD_DCtx *) spare_contexts[8];
+
+static ZSTD_DCtx *take_context(void)
+{
+    for (size_t i = 0; i < sizeof spare_contexts / sizeof spare_contexts[0]; i++) {
+        ZSTD_DCtx *context = atomic_load_explicit(&spare_contexts[i], memory_order_relaxed);
+
+        /* Acquire: pairs with give_context, before which its last user wrote in it. */
+        if (context)
+            context = atomic_exchange_explicit(&spare_contexts[i], NULL, memory_order_acquire);
+        if (context)
+            return context;
+    }
+    return ZSTD_createDCtx();
+}
+
+static void give_context(ZSTD_DCtx *context)
+{
+    for (size_t i = 0; i < sizeof spare_contexts / sizeof spare_contexts[0]; i++) {
+        ZSTD_DCtx *none = NULL;
+
+        if (atomic_compare_exchange_strong_explicit(&spare_contexts[i], &none, context,
+                                                    memory_order_release, memory_order_relaxed))
+            return;
+    }
+    ZSTD_freeDCtx(context);
+}
+
 static bool zstd_unpack(struct nx_slice in, uint8_t *out, size_t len)
 {
-    return ZSTD_decompress(out, len, in.data, in.len) == len;
+    ZSTD_DCtx *context = take_context();
+    size_t n = context ? ZSTD_decompressDCtx(context, out, len, in.data, in.len)
+                       : ZSTD_decompress(out, len, in.data, in.len);
+
+    if (context)
+        give_context(context);
+    return n == len;
 }
 
 static const struct method methods[CODEC_COUNT] = {

@@ -29,6 +29,7 @@ struct compact_env {
     const char *dir;
     struct cache *cache;
     struct table_options table;
+    enum nx_compression bottom_compression; /* instead of the table's, in the last level */
     uint64_t table_bytes;
     uint32_t fanout;
     uint64_t (*new_number)(void *arg);                    /* a file number never used before */

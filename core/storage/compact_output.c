@@ -12,9 +12,12 @@
 #include "storage/mutation.h"
 
 void compact_output_init(struct compact_output *output, const struct compact_env *env,
-                         const struct range_tombstones *ranges, uint64_t max_bytes)
+                         const struct range_tombstones *ranges, unsigned level, uint64_t max_bytes)
 {
-    *output = (struct compact_output){.env = env, .ranges = ranges, .max_bytes = max_bytes};
+    *output = (struct compact_output){
+        .env = env, .ranges = ranges, .table = env->table, .max_bytes = max_bytes};
+    if (level == NX_LEVELS - 1)
+        output->table.compression = env->bottom_compression;
 }
 
 static enum nx_code make_path(const struct compact_output *output, uint64_t number,
@@ -77,7 +80,7 @@ static enum nx_code begin_table(struct compact_output *output, struct nx_err *er
     rc = env->io->ops->open(env->io, (const char *)path.data,
                             NX_OPEN_WRITE | NX_OPEN_CREATE | NX_OPEN_EXCL, &output->file, err);
     if (rc == NX_OK)
-        rc = table_writer_new(output->file, output->number, &env->table, &output->writer, err);
+        rc = table_writer_new(output->file, output->number, &output->table, &output->writer, err);
     return rc;
 }
 

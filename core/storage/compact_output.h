@@ -12,17 +12,19 @@
 struct compact_output {
     const struct compact_env *env;         /* outlives us */
     const struct range_tombstones *ranges; /* to be cut among the tables; outlives us */
-    uint64_t max_bytes;                    /* of one table */
-    struct table_writer *writer;           /* owned; NULL: between tables */
-    struct nx_file *file;                  /* owned */
+    struct table_options table;
+    uint64_t max_bytes;          /* of one table */
+    struct table_writer *writer; /* owned; NULL: between tables */
+    struct nx_file *file;        /* owned */
     uint64_t number;
     struct nx_buf lower; /* where the current table begins; empty for the first */
     size_t cap;
     struct compact_result result;
 };
 
+/* For tables of `level`. */
 void compact_output_init(struct compact_output *output, const struct compact_env *env,
-                         const struct range_tombstones *ranges, uint64_t max_bytes);
+                         const struct range_tombstones *ranges, unsigned level, uint64_t max_bytes);
 /* Remove what was written, unless its result was taken. */
 void compact_output_fini(struct compact_output *output);
 

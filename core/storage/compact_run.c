@@ -41,14 +41,14 @@ struct rewrite {
     bool has_last;
 };
 
-static enum nx_code rewrite_init(struct rewrite *r, const struct compact_env *env,
+static enum nx_code rewrite_init(struct rewrite *r, const struct compact_env *env, unsigned to,
                                  uint64_t max_bytes, struct nx_err *err)
 {
-    *r = (struct rewrite){.env = env};
+    *r = (struct rewrite){.env = env, .to = to};
     r->all = range_tombstones_new();
     r->kept = range_tombstones_new();
     r->over = range_tombstones_new();
-    compact_output_init(&r->output, env, r->kept, max_bytes);
+    compact_output_init(&r->output, env, r->kept, to, max_bytes);
     return r->all && r->kept && r->over ? NX_OK : nx_fail_nomem(err);
 }
 
@@ -267,7 +267,7 @@ enum nx_code flush_run(const struct compact_env *env, struct memtable *const *me
     *out = (struct compact_result){0};
     if (!sources)
         return nx_fail_nomem(err);
-    rc = rewrite_init(&r, env, UINT64_MAX, err); /* one table: level 0 is ordered by age */
+    rc = rewrite_init(&r, env, 0, UINT64_MAX, err); /* one table: level 0 is ordered by age */
     for (; opened < count && rc == NX_OK; opened += rc == NX_OK) {
         rc = memtable_range_tombstones(memtables[opened], SEQUENCE_MAX, r.all, err);
         if (rc == NX_OK)
@@ -403,9 +403,8 @@ enum nx_code compact_run(const struct compact_env *env, const struct levels *lev
     *out = (struct compact_result){0};
     if (!sources)
         return nx_fail_nomem(err);
-    rc = rewrite_init(&r, env, env->table_bytes, err);
+    rc = rewrite_init(&r, env, job->to, env->table_bytes, err);
     r.below = levels;
-    r.to = job->to;
     r.nothing_below = !reaches_below(levels, job);
     if (rc == NX_OK)
         rc = collect_ranges(&r, job, &read_bytes, err);

@@ -97,17 +97,26 @@ static void note_pace(struct nx_engine *engine, const struct compaction *job, ui
     nx_mutex_unlock(&engine->state_mu);
 }
 
+/* What comes to the last level is rewritten when that is compressed in another way. */
+static bool may_move(const struct nx_engine *engine, const struct compaction *job)
+{
+    const struct nx_engine_options *o = &engine->options;
+
+    return job->is_move && (job->to < NX_LEVELS - 1 || o->compression == o->bottom_compression);
+}
+
 static enum nx_code run_job(struct nx_engine *engine, const struct levels *levels,
                             const struct compaction *job, struct nx_err *err)
     NX_REQUIRES(engine->compact_mu)
 {
     uint64_t begin = engine->io->ops->monotonic_ns(engine->io);
+    bool move = may_move(engine, job);
     enum nx_code rc;
 
     engine->compact_from = job->from;
-    rc = job->is_move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
+    rc = move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
     latency_end(&engine->latency[NX_LATENCY_COMPACTION], engine->io, begin);
-    if (rc == NX_OK && (job->from == 0 || job->is_drain) && !job->is_move)
+    if (rc == NX_OK && (job->from == 0 || job->is_drain) && !move)
         note_pace(engine, job, engine->io->ops->monotonic_ns(engine->io) - begin);
     engine_wake_room(engine);
     return rc;

@@ -33,6 +33,7 @@ void nx_engine_options_init(struct nx_engine_options *options)
         .level_fanout = 10,
         .sync_interval_ms = 1000,
         .compression = NX_COMPRESS_LZ4,
+        .bottom_compression = NX_COMPRESS_LZ4,
     };
 }
 
@@ -53,6 +54,7 @@ static enum nx_code check_options(const struct nx_engine_options *o, struct nx_e
         {"level_fanout", o->level_fanout, 2, 20},
         {"sync_interval_ms", o->sync_interval_ms, 1, 60000},
         {"compression", o->compression, NX_COMPRESS_NONE, NX_COMPRESS_ZSTD},
+        {"bottom_compression", o->bottom_compression, NX_COMPRESS_NONE, NX_COMPRESS_ZSTD},
     };
 
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)

@@ -46,6 +46,7 @@ enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapsho
         .table = {.block_bytes = options->block_bytes,
                   .bloom_bits_per_key = options->bloom_bits_per_key,
                   .compression = options->compression},
+        .bottom_compression = options->bottom_compression,
         .table_bytes = options->table_bytes,
         .fanout = options->level_fanout,
         .new_number = new_number,

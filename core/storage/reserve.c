@@ -18,7 +18,8 @@
 #include "base/lock.h"
 #include "storage/wal_segment.h"
 
-#define SHRINK_PART 4 /* a log so much shorter is one at rest, not one between two flushes */
+#define SHRINK_PART 4    /* a log so much shorter is one at rest, not one between two flushes */
+#define PLENTY_FACTOR 16 /* of the cap: a disk with so much room need not be watched */
 
 struct reserve {
     struct nx_io *io; /* outlives us */
@@ -86,10 +87,22 @@ static void grow(struct reserve *reserve) NX_REQUIRES(reserve->mu)
     atomic_store(&reserve->is_short, rc == NX_ENOSPC);
 }
 
-static void shrink(struct reserve *reserve) NX_REQUIRES(reserve->mu)
+/* Where the disk is small or nearly full, what was reserved might not be had again. */
+static bool may_shrink(struct reserve *reserve, uint64_t goal) NX_REQUIRES(reserve->mu)
 {
-    if (reserve->file->ops->truncate(reserve->file, reserve->goal, NULL) == NX_OK)
-        reserve->bytes = reserve->goal;
+    struct nx_space space;
+
+    return goal <= reserve->goal / SHRINK_PART && reserve->file &&
+           !atomic_load(&reserve->is_short) &&
+           reserve->io->ops->space(reserve->io, reserve->dir, &space, NULL) == NX_OK &&
+           space.available_bytes / PLENTY_FACTOR >= reserve->cap;
+}
+
+static void shrink(struct reserve *reserve, uint64_t goal) NX_REQUIRES(reserve->mu)
+{
+    reserve->goal = goal;
+    if (reserve->file->ops->truncate(reserve->file, goal, NULL) == NX_OK)
+        reserve->bytes = goal;
 }
 
 void reserve_follow(struct reserve *reserve, uint64_t log_bytes)
@@ -100,14 +113,12 @@ void reserve_follow(struct reserve *reserve, uint64_t log_bytes)
         return;
     goal = log_bytes < reserve->cap ? log_bytes : reserve->cap;
     nx_mutex_lock(&reserve->mu);
-    if (goal > reserve->goal || goal <= reserve->goal / SHRINK_PART)
+    if (goal > reserve->goal)
         reserve->goal = goal;
-    if (reserve->file && !atomic_load(&reserve->is_short)) {
-        if (reserve->bytes < reserve->goal)
-            grow(reserve);
-        else if (reserve->bytes > reserve->goal)
-            shrink(reserve);
-    }
+    else if (may_shrink(reserve, goal))
+        shrink(reserve, goal);
+    if (reserve->file && reserve->bytes < reserve->goal && !atomic_load(&reserve->is_short))
+        grow(reserve);
     nx_mutex_unlock(&reserve->mu);
 }
 

@@ -42,6 +42,7 @@ static void begin(struct fixture *f)
         .dir = "/db",
         .cache = cache_new(0),
         .table = {.block_bytes = 512, .bloom_bits_per_key = 10, .compression = NX_COMPRESS_LZ4},
+        .bottom_compression = NX_COMPRESS_LZ4,
         .table_bytes = 4096,
         .fanout = 4,
         .new_number = new_number,
@@ -353,6 +354,40 @@ static void nothing_in_gives_nothing_out(void **state)
     memtable_unref(m);
     flush_to(&f, 0, "a-z@9 b3 c4");
     assert_string_equal(compact_into(&f, 6), "");
+    end(&f);
+}
+
+static uint64_t bytes_in_level(struct fixture *f, unsigned to)
+{
+    struct compaction job = {.from = 0, .to = to, .counts = {1}, .count = 1};
+    struct compact_result result;
+    uint64_t bytes;
+
+    job.inputs = f->levels.level[0].tables;
+    assert_int_equal(compact_run(&f->env, &f->levels, &job, &result, NULL), NX_OK);
+    assert_int_equal(result.count, 1);
+    bytes = table_props(result.outputs[0])->file_bytes;
+    assert_int_equal(table_verify(result.outputs[0], NULL), NX_OK);
+    compact_result_fini(&result);
+    return bytes;
+}
+
+static void only_the_last_level_has_its_own_compression(void **state)
+{
+    struct fixture f;
+    uint64_t plain;
+    char words[256] = "";
+
+    (void)state;
+    begin(&f);
+    for (char c = 'a'; c < 'k'; c++)
+        sprintf(words + strlen(words), "%c%c1=valuevaluevaluev ", c, c);
+    flush_to(&f, 0, words);
+    f.env.table.compression = f.env.bottom_compression = NX_COMPRESS_NONE;
+    plain = bytes_in_level(&f, 6);
+    f.env.bottom_compression = NX_COMPRESS_ZSTD;
+    assert_int_equal(bytes_in_level(&f, 5), plain);
+    assert_true(bytes_in_level(&f, 6) < plain);
     end(&f);
 }
 
@@ -670,6 +705,7 @@ int main(void)
         cmocka_unit_test(each_table_with_something_above_is_purged_once),
         cmocka_unit_test(outputs_are_cut_where_keys_change_and_ranges_with_them),
         cmocka_unit_test(nothing_in_gives_nothing_out),
+        cmocka_unit_test(only_the_last_level_has_its_own_compression),
         cmocka_unit_test(a_failure_of_any_call_is_reported_and_leaves_no_file),
         cmocka_unit_test(a_stopped_job_leaves_no_file),
         cmocka_unit_test(four_tables_in_level_0_go_to_the_bottom_of_a_small_tree),

@@ -306,6 +306,33 @@ static void compaction_gives_space_back(void **state)
     assert_true(after.wal_bytes <= 3 * f->options.wal_segment_bytes);
 }
 
+static void what_comes_to_the_last_level_is_compressed_as_that_level_is(void **state)
+{
+    struct engine_fixture *f = *state;
+    uint64_t moved, rewritten;
+    struct nx_engine_stats stats;
+
+    f->options.compression = f->options.bottom_compression = NX_COMPRESS_NONE;
+    f->options.memtable_bytes = 1 << 20;
+    for (int i = 0; i < 2; i++) {
+        engine_open(f);
+        fill(f, 0, 1000, "one");
+        assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+        nx_engine_get_stats(f->engine, &stats);
+        *(i ? &rewritten : &moved) = stats.level_bytes[6];
+        assert_int_equal(stats.compaction_written_bytes > 0, i == 1);
+        assert_filled(f, 0, 1000, "one");
+        engine_delete_range(f, "key", "kez");
+        engine_close(f);
+        f->options.bottom_compression = NX_COMPRESS_ZSTD;
+    }
+    assert_true(rewritten < moved / 2);
+    f->options.bottom_compression = NX_COMPRESS_LZ4; /* what is there is read as it is */
+    engine_open(f);
+    fill(f, 0, 1000, "two");
+    assert_filled(f, 0, 1000, "two");
+}
+
 static void the_reserve_follows_the_log_down(void **state)
 {
     struct engine_fixture *f = *state;
@@ -689,6 +716,7 @@ int main(void)
         {"posix: a_long_merge_makes_way_for_level_0", a_long_merge_makes_way_for_level_0,
          engine_set_up_posix, engine_tear_down, NULL},
         ON_ALL(compaction_gives_space_back),
+        ON_ALL(what_comes_to_the_last_level_is_compressed_as_that_level_is),
         ON_ALL(the_reserve_follows_the_log_down),
         ON_ALL(a_flush_lets_the_log_go),
         ON_SIM(threads_that_sync_at_once_all_keep_their_commits),

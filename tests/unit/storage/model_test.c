@@ -99,6 +99,7 @@ static void begin(struct world *w, uint64_t seed)
     w->options.bloom_bits_per_key = pick(w, 2) ? 10 : 0;
     w->options.level_fanout = 2 + pick(w, 4);
     w->options.compression = (enum nx_compression)pick(w, 3);
+    w->options.bottom_compression = (enum nx_compression)pick(w, 3);
     open_engine(w);
 }
 
