@@ -22,7 +22,7 @@
 #include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
-enum { BUFFER_KEPT_BYTES = 1 << 20, PAGE_BYTES = 4096, STEPS = 16 };
+enum { BUFFER_KEPT_BYTES = 1 << 20, PAGE_BYTES = 4096, STEPS = 16, FIRST_STEPS = 64 };
 
 struct segment {
     struct wal_segment_info info; /* end_offset: guarded by wal->mu, set when it is left */
@@ -106,11 +106,12 @@ static void remove_file(struct wal *wal, uint64_t number)
         wal->io->ops->remove(wal->io, (const char *)path.data, NULL); /* or at the next open */
 }
 
-/* Where the space reserved next should end. Steps of a sixteenth: few enough to cost nothing, and
- * a log that holds little takes little of the disk. */
+/* Where the space reserved next should end. Steps of a sixteenth, the first ones smaller: few
+ * enough to cost nothing, and a log that holds little takes little of the disk. */
 static uint64_t allocation_for(const struct wal *wal, const struct segment *segment, uint64_t end)
 {
-    uint64_t size = end + wal->segment_bytes / STEPS;
+    bool is_begun = end > wal->segment_bytes / STEPS;
+    uint64_t size = end + wal->segment_bytes / (is_begun ? STEPS : FIRST_STEPS);
 
     size -= size % PAGE_BYTES;
     if (size < end)
