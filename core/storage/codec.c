@@ -2,14 +2,17 @@
 #include "storage/codec.h"
 
 #include <lz4.h>
+#include <lz4hc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <zstd.h>
 
 #define ZSTD_LEVEL 1
+#define LZ4_DENSE_LEVEL 3 /* higher ones take longer and gain a hundredth */
 
 struct codec {
     enum nx_compression method;
+    bool dense;
     void *lz4;       /* owned */
     ZSTD_CCtx *zstd; /* owned */
 };
@@ -37,8 +40,11 @@ static size_t lz4_bound(size_t len)
 
 static size_t lz4_pack(struct codec *codec, struct nx_slice in, uint8_t *out, size_t room)
 {
-    int n = LZ4_compress_fast_extState(codec->lz4, (const char *)in.data, (char *)out, (int)in.len,
-                                       (int)room, 1);
+    const char *from = (const char *)in.data;
+    int n = codec->dense ? LZ4_compress_HC_extStateHC(codec->lz4, from, (char *)out, (int)in.len,
+                                                      (int)room, LZ4_DENSE_LEVEL)
+                         : LZ4_compress_fast_extState(codec->lz4, from, (char *)out, (int)in.len,
+                                                      (int)room, 1);
 
     return n > 0 ? (size_t)n : 0;
 }
@@ -104,7 +110,7 @@ static const struct method methods[CODEC_COUNT] = {
     [NX_COMPRESS_ZSTD] = {ZSTD_compressBound, zstd_pack, zstd_unpack},
 };
 
-struct codec *codec_new(enum nx_compression method)
+struct codec *codec_new(enum nx_compression method, bool dense)
 {
     struct codec *codec = calloc(1, sizeof *codec);
     bool made = true;
@@ -112,8 +118,10 @@ struct codec *codec_new(enum nx_compression method)
     if (!codec)
         return NULL;
     codec->method = method;
+    codec->dense = dense;
     if (method == NX_COMPRESS_LZ4)
-        made = (codec->lz4 = malloc((size_t)LZ4_sizeofState())) != NULL;
+        made = (codec->lz4 = malloc((size_t)(dense ? LZ4_sizeofStateHC() : LZ4_sizeofState()))) !=
+               NULL;
     if (method == NX_COMPRESS_ZSTD)
         made = (codec->zstd = ZSTD_createCCtx()) != NULL;
     if (made)

@@ -30,6 +30,7 @@ struct compact_env {
     struct cache *cache;
     struct table_options table;
     enum nx_compression bottom_compression; /* instead of the table's, in the last level */
+    bool is_requested;                      /* somebody waits for it: what is to stay is dense */
     uint64_t table_bytes;
     uint32_t fanout;
     uint64_t (*new_number)(void *arg);                    /* a file number never used before */

@@ -16,8 +16,10 @@ void compact_output_init(struct compact_output *output, const struct compact_env
 {
     *output = (struct compact_output){
         .env = env, .ranges = ranges, .table = env->table, .max_bytes = max_bytes};
-    if (level == NX_LEVELS - 1)
-        output->table.compression = env->bottom_compression;
+    if (level != NX_LEVELS - 1)
+        return;
+    output->table.compression = env->bottom_compression;
+    output->table.dense = env->is_requested;
 }
 
 static enum nx_code make_path(const struct compact_output *output, uint64_t number,

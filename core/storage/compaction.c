@@ -61,6 +61,7 @@ static enum nx_code merge_tables(struct nx_engine *engine, const struct levels *
     enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
 
     env.pause = pause_merge;
+    env.is_requested = atomic_load(&engine->compact_requests) > 0;
     if (rc == NX_OK)
         rc = compact_run(&env, levels, job, &result, err);
     if (rc == NX_OK) {
@@ -372,12 +373,15 @@ enum nx_code nx_engine_reclaim(struct nx_engine *engine, struct nx_slice begin, 
 enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin, struct nx_slice end,
                                struct nx_err *err)
 {
-    enum nx_code rc = nx_engine_flush(engine, err);
     bool done = false;
+    enum nx_code rc;
 
+    atomic_fetch_add(&engine->compact_requests, 1);
+    rc = nx_engine_flush(engine, err);
     while (rc == NX_OK && !done)
         do
             rc = compact_range_once(engine, begin, end, &done, err);
         while (rc == NX_ECANCELED && !atomic_load(&engine->is_closing)); /* it made way */
+    atomic_fetch_sub(&engine->compact_requests, 1);
     return rc;
 }

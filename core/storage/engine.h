@@ -128,6 +128,7 @@ struct nx_engine {
     unsigned purges;                         /* guarded by compact_mu; since a merge was tried */
     unsigned compact_from;                   /* guarded by compact_mu; level of the job that runs,
                                                 0: level 0 has to wait for its end */
+    _Atomic unsigned compact_requests;       /* calls of nx_engine_compact under way */
     struct nx_thread *flush_thread, *compact_thread;
 };
 

@@ -67,6 +67,17 @@ static void note_pace(struct nx_engine *engine, uint64_t bytes, uint64_t table_b
     nx_mutex_unlock(&engine->state_mu);
 }
 
+/* The first table of all only changes its level when a compaction was asked for: it should be as
+ * dense as one that was rewritten for it. */
+static bool is_first_on_request(struct nx_engine *engine, const struct tree *tree)
+{
+    bool is_first = atomic_load(&engine->compact_requests) > 0;
+
+    for (unsigned l = 0; l < NX_LEVELS; l++)
+        is_first = is_first && tree->version->levels.level[l].count == 0;
+    return is_first;
+}
+
 /* One at a time: the next commit that needs room waits for one, not for two. */
 static enum nx_code flush_oldest(struct nx_engine *engine, const struct tree *tree,
                                  struct nx_err *err)
@@ -78,6 +89,7 @@ static enum nx_code flush_oldest(struct nx_engine *engine, const struct tree *tr
     struct compact_env env;
     enum nx_code rc = engine_compact_env(engine, &snapshots, &env, err);
 
+    env.table.dense = is_first_on_request(engine, tree);
     if (rc == NX_OK)
         rc = flush_run(&env, oldest, 1, &result, err);
     if (rc == NX_OK) {

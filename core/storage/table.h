@@ -37,6 +37,7 @@ struct table_options {
     uint32_t block_bytes;
     uint32_t bloom_bits_per_key;
     enum nx_compression compression;
+    bool dense; /* see codec_new */
 };
 
 /* What a version must know of a table without reading it. */

@@ -52,8 +52,8 @@ enum nx_code table_writer_new(struct nx_file *file, uint64_t number,
     w->facts.props.min_sequence = UINT64_MAX;
     w->data = BLOCK_BUILDER_INIT;
     w->index = (struct block_builder){.with_hash = false};
-    w->codec = codec_new(options->compression);
-    w->plain = codec_new(NX_COMPRESS_NONE);
+    w->codec = codec_new(options->compression, options->dense);
+    w->plain = codec_new(NX_COMPRESS_NONE, false);
     w->ranges = range_tombstones_new();
     if (!w->codec || !w->plain || !w->ranges) {
         table_writer_free(w);

@@ -191,7 +191,8 @@ NX_API enum nx_code nx_iter_status(const struct nx_iter *iter, struct nx_err *er
 
 /* Write the memtables to tables and wait. */
 NX_API enum nx_code nx_engine_flush(struct nx_engine *engine, struct nx_err *err);
-/* Flush and compact everything in [begin, end) to the bottom; empty slices: all. Waits. */
+/* Flush and compact everything in [begin, end) to the bottom; empty slices: all. Waits. What it
+ * writes there is compressed harder than usual, as what is likely to stay: reads do not notice. */
 NX_API enum nx_code nx_engine_compact(struct nx_engine *engine, struct nx_slice begin,
                                       struct nx_slice end, struct nx_err *err);
 /* After a deletion of [begin, end): let whole tables in it go soon, rather than with the next

@@ -333,6 +333,47 @@ static void what_comes_to_the_last_level_is_compressed_as_that_level_is(void **s
     assert_filled(f, 0, 1000, "two");
 }
 
+/* Words at random: what a harder look for repetitions finds more in. */
+static void fill_with_words(struct engine_fixture *f)
+{
+    static const char *const words[] = {"garden ", "river ",  "machine ", "people ",
+                                        "city ",   "street ", "quiet ",   "mountain "};
+    char key[16], value[256];
+    uint64_t random = 1;
+
+    for (int i = 0; i < 2000; i++) {
+        size_t at = 0;
+
+        while (at < sizeof value - 16) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            at += (size_t)snprintf(value + at, sizeof value - at, "%s", words[random >> 61]);
+        }
+        snprintf(key, sizeof key, "key%05d", i);
+        engine_put(f, key, value);
+    }
+}
+
+static void what_is_compacted_on_request_is_dense(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_engine_stats flushed, rewritten, first;
+
+    f->options.memtable_bytes = 4 << 20;
+    f->options.table_bytes = 4 << 20;
+    engine_open(f);
+    fill_with_words(f);
+    assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+    nx_engine_get_stats(f->engine, &first);
+    assert_int_equal(first.compaction_written_bytes, 0); /* written once */
+    fill_with_words(f);
+    engine_flush(f);
+    nx_engine_get_stats(f->engine, &flushed);
+    assert_true(first.level_bytes[6] < flushed.level_bytes[0] / 10 * 9);
+    assert_int_equal(nx_engine_compact(f->engine, NX_SLICE_NULL, NX_SLICE_NULL, NULL), NX_OK);
+    nx_engine_get_stats(f->engine, &rewritten);
+    assert_true(rewritten.level_bytes[6] <= first.level_bytes[6]);
+}
+
 static void the_reserve_follows_the_log_down(void **state)
 {
     struct engine_fixture *f = *state;
@@ -717,6 +758,7 @@ int main(void)
          engine_set_up_posix, engine_tear_down, NULL},
         ON_ALL(compaction_gives_space_back),
         ON_ALL(what_comes_to_the_last_level_is_compressed_as_that_level_is),
+        ON_ALL(what_is_compacted_on_request_is_dense),
         ON_ALL(the_reserve_follows_the_log_down),
         ON_ALL(a_flush_lets_the_log_go),
         ON_SIM(threads_that_sync_at_once_all_keep_their_commits),
