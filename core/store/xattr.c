@@ -19,11 +19,12 @@ struct attribute {
 /* A length and as many bytes, from the front of `rest`. */
 static bool take_bytes(struct nx_slice *rest, struct nx_slice *out)
 {
-    const uint8_t *end = rest->data + rest->len, *at;
+    const uint8_t *end, *at;
     uint64_t len;
 
     if (rest->len == 0)
         return false;
+    end = rest->data + rest->len;
     at = get_varint(rest->data, end, &len);
     if (!at || len > (uint64_t)(end - at))
         return false;
