@@ -17,115 +17,129 @@ enum nx_code file_node(struct nx_db *db, const struct nx_snapshot *snapshot, nx_
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Copy a piece of the file that begins at `begin` to where it belongs in `out`, which shows
- * [offset, offset + len). */
-static void overlay(struct nx_slice piece, uint64_t begin, uint64_t offset, uint8_t *out,
-                    size_t len)
-{
-    uint64_t skip = begin < offset ? offset - begin : 0;
-    uint64_t at = begin + skip - offset;
+/* What a read shows of a file, filled from its start on. */
+struct view {
+    uint64_t offset; /* of out[0] in the file */
+    uint8_t *out;
+    size_t len, filled;
+};
 
-    if (skip >= piece.len || at >= len)
-        return;
-    if (piece.len - skip > len - at)
-        piece.len = skip + (len - at);
-    memcpy(out + at, piece.data + skip, piece.len - skip);
+/* Zeros up to `at`: a hole. */
+static void skip_to(struct view *view, size_t at)
+{
+    if (at > view->filled) {
+        memset(view->out + view->filled, 0, at - view->filled);
+        view->filled = at;
+    }
 }
 
-/* One after the other: gets are cheaper than an iterator for the few that a read spans. `out` is
- * zeroed. */
-static enum nx_code copy_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
-                                uint64_t offset, uint8_t *out, size_t len, struct nx_err *err)
+/* A piece of the file that begins at `begin`, behind those before. */
+static void show(struct view *view, struct nx_slice piece, uint64_t begin)
+{
+    uint64_t skip = begin < view->offset ? view->offset - begin : 0;
+    uint64_t at = begin + skip - view->offset;
+
+    if (skip >= piece.len || at >= view->len || at < view->filled)
+        return;
+    if (piece.len - skip > view->len - at)
+        piece.len = skip + (view->len - at);
+    skip_to(view, at);
+    memcpy(view->out + at, piece.data + skip, piece.len - skip);
+    view->filled += piece.len - skip;
+}
+
+/* Of one chunk: a get is cheaper than an iterator. */
+static enum nx_code show_chunk(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                               uint64_t number, struct view *view, struct nx_err *err)
 {
     struct nx_buf chunk NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
-    uint64_t end = chunk_count(offset + len);
+    struct key key;
+    enum nx_code rc;
 
-    for (uint64_t n = offset / CHUNK_BYTES; n < end; n++) {
-        struct key key;
-        enum nx_code rc;
-
-        key_of_pair(&key, KEY_CHUNK, ino, n);
-        rc = store_get(db, snapshot, &key, &chunk, err);
-        if (rc == NX_ENOTFOUND)
-            continue;
-        if (rc != NX_OK)
-            return rc;
-        if (chunk.len > CHUNK_BYTES)
-            return store_corrupt(err, &key, "piece of a file");
-        overlay(nx_buf_slice(&chunk), n * CHUNK_BYTES, offset, out, len);
-    }
+    key_of_pair(&key, KEY_CHUNK, ino, number);
+    rc = store_get(db, snapshot, &key, &chunk, err);
+    if (rc != NX_OK)
+        return rc == NX_ENOTFOUND ? NX_OK : rc;
+    if (chunk.len > CHUNK_BYTES)
+        return store_corrupt(err, &key, "piece of a file");
+    show(view, nx_buf_slice(&chunk), number * CHUNK_BYTES);
     return NX_OK;
 }
 
-/* Many chunks, or a file that is mostly holes. */
-static enum nx_code scan_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
-                                uint64_t offset, uint8_t *out, size_t len, struct nx_err *err)
+static enum nx_code open_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                                uint64_t from, uint64_t to, struct nx_iter **out,
+                                struct nx_err *err)
 {
     struct nx_range range = {.snapshot = snapshot, .keep_cache = true};
     struct key lower, upper;
-    struct nx_iter *iter;
-    enum nx_code rc;
 
-    key_of_pair(&lower, KEY_CHUNK, ino, offset / CHUNK_BYTES);
-    key_of_pair(&upper, KEY_CHUNK, ino, chunk_count(offset + len));
+    key_of_pair(&lower, KEY_CHUNK, ino, from);
+    key_of_pair(&upper, KEY_CHUNK, ino, to);
     range.lower = key_slice(&lower);
     range.upper = key_slice(&upper);
-    rc = nx_iter_open(db->engine, &range, &iter, err);
-    if (rc != NX_OK)
-        return rc;
-    for (bool ok = nx_iter_first(iter); ok && rc == NX_OK; ok = nx_iter_next(iter)) {
-        struct nx_slice value = nx_iter_value(iter), tail;
-        uint64_t number;
-
-        if (!key_split(nx_iter_key(iter), &number, &tail) || tail.len != 8 ||
-            value.len > CHUNK_BYTES)
-            rc = nx_fail(err, NX_ECORRUPT, "a piece of file %" PRIu64 " cannot be read", ino);
-        else
-            overlay(value, key_number(tail) * CHUNK_BYTES, offset, out, len);
-    }
-    if (rc == NX_OK)
-        rc = nx_iter_status(iter, err);
-    nx_iter_close(iter);
-    return rc;
+    return nx_iter_open(db->engine, &range, out, err);
 }
 
-/* Reads of the kernel span up to 33. */
-#define GET_CHUNKS_MAX 40u
-
-static enum nx_code read_data(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
-                              const struct node *node, uint64_t offset, uint8_t *out, size_t len,
-                              struct nx_err *err)
+/* The iterator's next chunk, or its first. NX_DONE. */
+static enum nx_code next_chunk(struct nx_iter *iter, nx_ino ino, bool first, uint64_t *number,
+                               struct nx_err *err)
 {
-    uint64_t chunked = node_chunked(node);
-    size_t part = offset >= chunked ? 0 : len;
-    enum nx_code rc = NX_OK;
+    bool ok = first ? nx_iter_first(iter) : nx_iter_next(iter);
+    struct nx_slice tail;
+    uint64_t of;
+    enum nx_code rc;
 
-    if (part > 0 && part > chunked - offset)
-        part = (size_t)(chunked - offset);
-    if (node->pieces > 0 && part > 0)
-        rc = part / CHUNK_BYTES < GET_CHUNKS_MAX
-                 ? copy_chunks(db, snapshot, ino, offset, out, part, err)
-                 : scan_chunks(db, snapshot, ino, offset, out, part, err);
-    overlay(node->tail, chunked, offset, out, len);
-    return rc;
+    if (!ok) {
+        rc = nx_iter_status(iter, err);
+        return rc == NX_OK ? NX_DONE : rc;
+    }
+    if (!key_split(nx_iter_key(iter), &of, &tail) || tail.len != 8 ||
+        nx_iter_value(iter).len > CHUNK_BYTES)
+        return nx_fail(err, NX_ECORRUPT, "a piece of file %" PRIu64 " cannot be read", ino);
+    *number = key_number(tail);
+    return NX_OK;
+}
+
+static enum nx_code show_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
+                                uint64_t from, uint64_t to, struct view *view, struct nx_err *err)
+{
+    struct nx_iter *iter;
+    uint64_t number;
+    enum nx_code rc = open_chunks(db, snapshot, ino, from, to, &iter, err);
+
+    for (bool first = true; rc == NX_OK; first = false) {
+        rc = next_chunk(iter, ino, first, &number, err);
+        if (rc == NX_OK)
+            show(view, nx_iter_value(iter), number * CHUNK_BYTES);
+    }
+    nx_iter_close(iter);
+    return rc == NX_DONE ? NX_OK : rc;
 }
 
 enum nx_code file_read(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                        const struct node *node, uint64_t offset, uint8_t *out, size_t len,
                        size_t *got, struct nx_err *err)
 {
-    enum nx_code rc;
+    uint64_t chunked = node_chunked(node), from = offset / CHUNK_BYTES, to;
+    struct view view = {.offset = offset, .out = out, .len = len};
+    enum nx_code rc = NX_OK;
 
     *got = 0;
     if (offset >= node->size || len == 0)
         return NX_OK;
     if (len > node->size - offset)
-        len = (size_t)(node->size - offset);
-    memset(out, 0, len);
-    rc = read_data(db, snapshot, ino, node, offset, out, len, err);
-    if (rc == NX_OK)
-        *got = len;
-    return rc;
+        view.len = (size_t)(node->size - offset);
+    to = chunk_count(offset + view.len < chunked ? offset + view.len : chunked);
+    if (node->pieces > 0 && to == from + 1)
+        rc = show_chunk(db, snapshot, ino, from, &view, err);
+    else if (node->pieces > 0 && to > from)
+        rc = show_chunks(db, snapshot, ino, from, to, &view, err);
+    if (rc != NX_OK)
+        return rc;
+    show(&view, node->tail, chunked);
+    skip_to(&view, view.len);
+    *got = view.len;
+    return NX_OK;
 }
 
 enum nx_code file_read_all(struct nx_db *db, nx_ino ino, const struct node *node,
@@ -182,39 +196,6 @@ enum nx_code nx_db_readlink(struct nx_db *db, const struct nx_snapshot *snapshot
 }
 
 /* --- holes ------------------------------------------------------------------------------------ */
-
-/* The first chunk at or after `from`, below `to`. NX_DONE. */
-static enum nx_code next_chunk(struct nx_iter *iter, nx_ino ino, bool first, uint64_t *out,
-                               struct nx_err *err)
-{
-    bool ok = first ? nx_iter_first(iter) : nx_iter_next(iter);
-    struct nx_slice tail;
-    uint64_t number;
-    enum nx_code rc;
-
-    if (!ok) {
-        rc = nx_iter_status(iter, err);
-        return rc == NX_OK ? NX_DONE : rc;
-    }
-    if (!key_split(nx_iter_key(iter), &number, &tail) || tail.len != 8)
-        return nx_fail(err, NX_ECORRUPT, "a piece of file %" PRIu64 " cannot be read", ino);
-    *out = key_number(tail);
-    return NX_OK;
-}
-
-static enum nx_code open_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
-                                uint64_t from, uint64_t to, struct nx_iter **out,
-                                struct nx_err *err)
-{
-    struct nx_range range = {.snapshot = snapshot};
-    struct key lower, upper;
-
-    key_of_pair(&lower, KEY_CHUNK, ino, from);
-    key_of_pair(&upper, KEY_CHUNK, ino, to);
-    range.lower = key_slice(&lower);
-    range.upper = key_slice(&upper);
-    return nx_iter_open(db->engine, &range, out, err);
-}
 
 enum nx_code file_count_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                uint64_t from, uint64_t to, uint64_t *out, struct nx_err *err)
