@@ -66,11 +66,12 @@ static enum nx_code show_chunk(struct nx_db *db, const struct nx_snapshot *snaps
     return NX_OK;
 }
 
+/* What is read once more comes from the kernel's page cache: blocks of documents stay in ours. */
 static enum nx_code open_chunks(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino ino,
                                 uint64_t from, uint64_t to, struct nx_iter **out,
                                 struct nx_err *err)
 {
-    struct nx_range range = {.snapshot = snapshot, .keep_cache = true};
+    struct nx_range range = {.snapshot = snapshot, .keep_cache = false};
     struct key lower, upper;
 
     key_of_pair(&lower, KEY_CHUNK, ino, from);
