@@ -77,6 +77,8 @@ static const struct {
     STAT(syncs, "syncs_total", "counter", "times the log was made durable"),
     STAT(flushes, "flushes_total", "counter", "memtables written to tables"),
     STAT(flush_bytes, "flush_bytes_total", "counter", "bytes of flushed tables"),
+    STAT(runs, "runs_total", "counter", "sorted runs ingested"),
+    STAT(run_bytes, "run_bytes_total", "counter", "bytes of their tables"),
     STAT(compactions, "compactions_total", "counter", "compactions"),
     STAT(compaction_read_bytes, "compaction_read_bytes_total", "counter", "bytes compactions read"),
     STAT(compaction_written_bytes, "compaction_written_bytes_total", "counter",

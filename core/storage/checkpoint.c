@@ -115,16 +115,48 @@ static enum nx_code fill(struct nx_engine *engine, const char *dir, struct nx_er
     return rc;
 }
 
-enum nx_code nx_engine_checkpoint(struct nx_engine *engine, const char *dir, struct nx_err *err)
+/* Is a run in tables, and a commit from before it not? */
+static bool is_ahead_of_flush(struct nx_engine *engine) NX_REQUIRES(engine->compact_mu)
 {
-    enum nx_code rc = nx_engine_flush(engine, err);
+    struct tree *tree = engine_tree(engine);
+    bool is_ahead = false;
+    uint64_t flushed;
+
+    nx_mutex_lock(&engine->state_mu);
+    flushed = engine->flushed_sequence;
+    nx_mutex_unlock(&engine->state_mu);
+    for (unsigned l = 0; l < NX_LEVELS && !is_ahead; l++)
+        for (size_t i = 0; i < tree->version->levels.level[l].count && !is_ahead; i++)
+            is_ahead =
+                table_props(tree->version->levels.level[l].tables[i])->max_sequence > flushed;
+    tree_unref(tree);
+    return is_ahead;
+}
+
+static enum nx_code make(struct nx_engine *engine, const char *dir, struct nx_err *err)
+    NX_REQUIRES(engine->compact_mu)
+{
+    enum nx_code rc = engine->io->ops->mkdir(engine->io, dir, err);
 
     if (rc == NX_OK)
-        rc = engine->io->ops->mkdir(engine->io, dir, err);
-    if (rc != NX_OK)
-        return rc;
-    nx_mutex_lock(&engine->compact_mu);
-    rc = fill(engine, dir, err);
-    nx_mutex_unlock(&engine->compact_mu);
+        rc = fill(engine, dir, err);
     return rc == NX_OK ? engine_sync_parent(engine, dir, err) : rc;
+}
+
+enum nx_code nx_engine_checkpoint(struct nx_engine *engine, const char *dir, struct nx_err *err)
+{
+    bool is_done = false;
+    enum nx_code rc = NX_OK;
+
+    while (rc == NX_OK && !is_done) {
+        rc = nx_engine_flush(engine, err);
+        if (rc != NX_OK)
+            return rc;
+        nx_mutex_lock(&engine->compact_mu); /* no table goes, and no run comes */
+        is_done = !is_ahead_of_flush(engine);
+        if (is_done)
+            rc = make(engine, dir, err);
+        nx_mutex_unlock(&engine->compact_mu);
+    }
+    return rc;
 }

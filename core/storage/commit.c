@@ -59,14 +59,12 @@ static void keep_pace(struct nx_engine *engine, const struct nx_batch *batch, bo
 
 /* --- rotation --------------------------------------------------------------------------------- */
 
-enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+enum nx_code engine_replace_active(struct nx_engine *engine, uint64_t position, struct nx_err *err)
 {
     struct tree_memtable mark = {position, engine->sequence};
     struct memtable *fresh;
     struct tree *tree, *old;
 
-    if (memtable_is_empty(engine->active))
-        return NX_OK;
     fresh = memtable_new(engine->options.memtable_bytes);
     if (!fresh)
         return nx_fail_nomem(err);
@@ -87,6 +85,16 @@ enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct n
     return NX_OK;
 }
 
+enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+{
+    return memtable_is_empty(engine->active) ? NX_OK : engine_replace_active(engine, position, err);
+}
+
+static bool holds_commits(const struct nx_engine *engine)
+{
+    return atomic_load_explicit(&engine->runs_waiting, memory_order_relaxed) > 0;
+}
+
 static bool is_full(const struct nx_engine *engine, const struct memtable *memtable)
 {
     return memtable_bytes(memtable) >= engine->options.memtable_bytes;
@@ -104,6 +112,8 @@ static bool has_room(struct nx_engine *engine) NX_REQUIRES(engine->state_mu)
 {
     const struct tree *tree = atomic_load(&engine->tree);
 
+    if (holds_commits(engine))
+        return false;
     return !is_full(engine, tree->memtables[0]) || can_rotate(engine) ||
            engine->background.code != NX_OK ||
            engine->compaction_is_stuck; /* then a commit fails */
@@ -116,6 +126,8 @@ static enum nx_code make_room(struct nx_engine *engine, bool reclaims, struct nx
 {
     bool can, is_full_disk;
 
+    if (holds_commits(engine))
+        return nx_fail(err, NX_EBUSY, "a run is being ingested");
     if (!is_full(engine, engine->active))
         return NX_OK;
     nx_mutex_lock(&engine->state_mu);

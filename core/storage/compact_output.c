@@ -49,6 +49,13 @@ static void close_current(struct compact_output *output)
     output->file = NULL;
 }
 
+void compact_output_take_back(const struct compact_output *output,
+                              const struct compact_result *result)
+{
+    for (size_t i = 0; i < result->count; i++)
+        remove_file(output, table_props(result->outputs[i])->number);
+}
+
 void compact_output_fini(struct compact_output *output)
 {
     bool has_file = output->file != NULL;
@@ -56,8 +63,7 @@ void compact_output_fini(struct compact_output *output)
     close_current(output);
     if (has_file)
         remove_file(output, output->number);
-    for (size_t i = 0; i < output->result.count; i++)
-        remove_file(output, table_props(output->result.outputs[i])->number);
+    compact_output_take_back(output, &output->result);
     compact_result_fini(&output->result);
     nx_buf_fini(&output->lower);
 }

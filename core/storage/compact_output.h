@@ -38,5 +38,8 @@ enum nx_code compact_output_put(struct compact_output *output, const struct entr
 /* End the last table, make the directory durable and hand the result over. */
 enum nx_code compact_output_finish(struct compact_output *output, struct compact_result *out,
                                    struct nx_err *err);
+/* Remove the files of a result that nothing names. It stays the caller's. */
+void compact_output_take_back(const struct compact_output *output,
+                              const struct compact_result *result);
 
 #endif

@@ -326,6 +326,13 @@ void engine_compact_thread(void *arg)
     }
 }
 
+void engine_wake_compaction(struct nx_engine *engine)
+{
+    nx_mutex_lock(&engine->state_mu);
+    nx_cond_signal(&engine->compact_wake);
+    nx_mutex_unlock(&engine->state_mu);
+}
+
 /* --- on request ------------------------------------------------------------------------------- */
 
 static enum nx_code compact_range_once(struct nx_engine *engine, struct nx_slice begin,

@@ -389,6 +389,8 @@ static void copy_counters(struct nx_engine *engine, struct nx_engine_stats *out)
     out->flush_bytes = atomic_load(&counters->flush_bytes);
     out->compaction_read_bytes = atomic_load(&counters->compaction_read_bytes);
     out->compaction_written_bytes = atomic_load(&counters->compaction_written_bytes);
+    out->runs = atomic_load(&counters->runs);
+    out->run_bytes = atomic_load(&counters->run_bytes);
     out->stalls = atomic_load(&counters->stalls);
     out->stall_ns = atomic_load(&counters->stall_ns);
 }
@@ -419,8 +421,8 @@ static void count_files(struct nx_engine *engine, struct nx_engine_stats *out)
 static void amplify(struct nx_engine_stats *out, uint64_t places)
 {
     uint64_t tables = 0, lowest = 0;
-    uint64_t written =
-        out->commit_bytes + out->flush_bytes + out->compaction_written_bytes; /* log, tables */
+    uint64_t given = out->commit_bytes + out->run_bytes;
+    uint64_t written = given + out->flush_bytes + out->compaction_written_bytes; /* log, tables */
 
     for (unsigned i = 0; i < NX_LEVELS; i++) {
         tables += out->level_bytes[i];
@@ -428,7 +430,7 @@ static void amplify(struct nx_engine_stats *out, uint64_t places)
             lowest = out->level_bytes[i];
         places += i == 0 ? out->level_tables[0] : out->level_tables[i] > 0;
     }
-    out->write_amplification = out->commit_bytes ? written * 1000 / out->commit_bytes : 0;
+    out->write_amplification = given ? written * 1000 / given : 0;
     out->space_amplification = lowest ? tables * 1000 / lowest : 0;
     out->read_amplification = places * 1000;
 }

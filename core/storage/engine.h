@@ -7,6 +7,7 @@
  *     compaction.c  tables -> tables                                 (compaction thread)
  *     view.c get.c  what a read sees                                 (any thread)
  *     named.c       snapshots that last                              (any thread)
+ *     ingest.c      sorted runs -> tables                            (any thread)
  *     recover.c     directory -> all of the above, before any thread runs
  *
  * The numbered invariants are in README.md.
@@ -60,6 +61,7 @@ struct engine_counters {
     _Atomic uint64_t commits, commit_bytes, syncs, flushes, compactions;
     _Atomic uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
     _Atomic uint64_t stalls, stall_ns;
+    _Atomic uint64_t runs, run_bytes;
 };
 
 struct nx_engine {
@@ -116,6 +118,7 @@ struct nx_engine {
     _Atomic bool flush_wants_room; /* on a full disk: a compaction makes way */
     _Atomic bool is_reclaiming;    /* likewise, until no table above the last level has any */
     _Atomic bool has_reclaimed;    /* on a full disk: deletions wait to be merged */
+    atomic_uint runs_waiting;      /* for the memtables to be flushed: commits wait meanwhile */
     _Atomic bool is_closing;
 
     struct nx_mutex manifest_mu;
@@ -140,6 +143,9 @@ enum nx_code engine_commit(struct nx_engine *engine, const struct nx_batch *batc
 /* Close the active memtable, if it holds anything, whatever waits already. The log up to
  * `position` is in it and the older ones. */
 enum nx_code engine_rotate(struct nx_engine *engine, uint64_t position, struct nx_err *err)
+    NX_REQUIRES(engine->commit_mu);
+/* The same also when it holds nothing. */
+enum nx_code engine_replace_active(struct nx_engine *engine, uint64_t position, struct nx_err *err)
     NX_REQUIRES(engine->commit_mu);
 /* Memtables or tables were added or have gone: how fast may commits come? */
 void engine_adjust_pace(struct nx_engine *engine) NX_REQUIRES(engine->state_mu);
@@ -168,12 +174,19 @@ enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapsho
 /* --- compaction.c ----------------------------------------------------------------------------- */
 
 void engine_compact_thread(void *arg);
+/* Have it look at the tables. */
+void engine_wake_compaction(struct nx_engine *engine);
 
 /* --- install.c -------------------------------------------------------------------------------- */
 
 /* Make a change of the tables durable, then current; `flushed` memtables leave with it. */
 enum nx_code engine_install(struct nx_engine *engine, const struct version_change *change,
                             size_t flushed, struct nx_err *err);
+/* The same for tables of a run; with everything up to `flushed_sequence` (0: unchanged) in tables.
+ */
+enum nx_code engine_install_run(struct nx_engine *engine, const struct version_change *change,
+                                uint64_t flushed_sequence, struct nx_err *err)
+    NX_REQUIRES(engine->manifest_mu);
 /* What the log has before `position` is in tables: start it as late as can be. */
 enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, struct nx_err *err);
 

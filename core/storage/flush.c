@@ -210,6 +210,20 @@ static enum nx_code await_flush(struct nx_engine *engine, uint64_t sequence, str
     return rc;
 }
 
+/* The newest change in the closed memtables. What the log has behind it is in no memtable, since
+ * the active one is empty. 0: all are in tables. */
+static uint64_t last_closed(struct nx_engine *engine)
+{
+    const struct tree *tree;
+    uint64_t sequence;
+
+    nx_mutex_lock(&engine->state_mu);
+    tree = atomic_load(&engine->tree);
+    sequence = tree->count > 1 ? tree->marks[1].sequence : 0;
+    nx_mutex_unlock(&engine->state_mu);
+    return sequence;
+}
+
 enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
 {
     uint64_t sequence, position;
@@ -218,9 +232,9 @@ enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
     nx_mutex_lock(&engine->commit_mu);
     rc = wal_leave_used(engine->wal, err);
     position = wal_end(engine->wal);
-    sequence = engine->sequence;
     if (rc == NX_OK)
         rc = engine_rotate(engine, position, err);
+    sequence = last_closed(engine);
     nx_mutex_unlock(&engine->commit_mu);
     if (rc == NX_OK)
         rc = await_flush(engine, sequence, err);

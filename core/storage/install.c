@@ -26,8 +26,10 @@ static enum nx_code apply_edit(struct nx_engine *engine, const struct version_ch
 {
     struct manifest_table *added = calloc(change->added_count + 1, sizeof *added);
     uint64_t *removed = calloc(change->removed_count + 1, sizeof *removed);
+    /* else a run that came while the memtables were empty has told it */
+    bool is_further = mark->sequence > manifest_state(engine->manifest)->flushed_sequence;
     struct manifest_edit edit = {.next_number = atomic_load(&engine->next_table),
-                                 .flushed_sequence = mark->sequence,
+                                 .flushed_sequence = is_further ? mark->sequence : 0,
                                  .log_start = log_start,
                                  .added = added,
                                  .added_count = change->added_count,
@@ -38,7 +40,8 @@ static enum nx_code apply_edit(struct nx_engine *engine, const struct version_ch
     for (size_t i = 0; rc == NX_OK && i < change->added_count; i++) {
         const struct table_props *props = table_props(change->added[i]);
 
-        added[i] = (struct manifest_table){props->number, props->file_bytes, change->level};
+        added[i] = (struct manifest_table){props->number, props->file_bytes, change->level,
+                                           table_assigned_sequence(change->added[i])};
     }
     for (size_t i = 0; rc == NX_OK && i < change->removed_count; i++)
         removed[i] = table_props(change->removed[i])->number;
@@ -61,7 +64,7 @@ static enum nx_code swap_tree(struct nx_engine *engine, struct version *version,
         atomic_store(&engine->tree, tree);
         engine->table_changes++;
         engine_adjust_pace(engine);
-        if (flushed)
+        if (mark->sequence > engine->flushed_sequence)
             engine->flushed_sequence = mark->sequence;
     }
     nx_mutex_unlock(&engine->state_mu);
@@ -124,6 +127,18 @@ enum nx_code engine_install(struct nx_engine *engine, const struct version_chang
     if (log_start)
         wal_remove_before(engine->wal, log_start);
     return NX_OK;
+}
+
+enum nx_code engine_install_run(struct nx_engine *engine, const struct version_change *change,
+                                uint64_t flushed_sequence, struct nx_err *err)
+{
+    const struct tree_memtable mark = {.sequence = flushed_sequence};
+    struct nx_err own = NX_ERR_INIT;
+    enum nx_code rc = install(engine, change, 0, &mark, 0, &own);
+
+    if (rc != NX_OK && err)
+        *err = own;
+    return rc;
 }
 
 enum nx_code engine_install_log(struct nx_engine *engine, uint64_t position, struct nx_err *err)

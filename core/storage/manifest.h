@@ -28,6 +28,7 @@ struct manifest_table {
     uint64_t number;
     uint64_t bytes; /* of its file */
     unsigned level;
+    uint64_t sequence; /* of all its entries (table_assign_sequence); 0: they have their own */
 };
 
 struct manifest_state {

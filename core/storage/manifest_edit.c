@@ -10,6 +10,7 @@
 #include <nexadb/engine.h>
 
 #include "base/bytes.h"
+#include "storage/entry.h"
 
 enum tag {
     TAG_NEXT_NUMBER = 1,
@@ -19,10 +20,11 @@ enum tag {
     TAG_ADD,
     TAG_DROP_SNAPSHOT,
     TAG_SNAPSHOT,
+    TAG_ADD_RUN,
     TAG_COUNT
 };
 
-enum { FIELD_NUMBERS_MAX = 3 };
+enum { FIELD_NUMBERS_MAX = 4 };
 
 /* `name` is empty but for the fields that have one. */
 typedef enum nx_code (*field_fn)(struct manifest_state *state, const uint64_t *numbers,
@@ -55,6 +57,14 @@ static enum nx_code put_snapshot(struct nx_buf *out, const struct nx_snapshot_in
     return rc == NX_OK ? nx_buf_append(out, s->name, s->name_len) : rc;
 }
 
+static enum nx_code put_table(struct nx_buf *out, const struct manifest_table *table)
+{
+    const uint64_t numbers[] = {table->level, table->number, table->bytes, table->sequence};
+
+    return table->sequence ? put_field(out, TAG_ADD_RUN, numbers, 4)
+                           : put_field(out, TAG_ADD, numbers, 3);
+}
+
 enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit *edit,
                                   struct nx_err *err)
 {
@@ -66,11 +76,8 @@ enum nx_code manifest_edit_encode(struct nx_buf *out, const struct manifest_edit
         rc = put_if_set(out, TAG_LOG_START, edit->log_start);
     for (size_t i = 0; i < edit->removed_count && rc == NX_OK; i++)
         rc = put_field(out, TAG_REMOVE, &edit->removed[i], 1);
-    for (size_t i = 0; i < edit->added_count && rc == NX_OK; i++) {
-        const struct manifest_table *table = &edit->added[i];
-
-        rc = put_field(out, TAG_ADD, (uint64_t[]){table->level, table->number, table->bytes}, 3);
-    }
+    for (size_t i = 0; i < edit->added_count && rc == NX_OK; i++)
+        rc = put_table(out, &edit->added[i]);
     if (rc == NX_OK)
         rc = put_if_set(out, TAG_DROP_SNAPSHOT, edit->dropped_snapshot);
     for (size_t i = 0; i < edit->snapshot_count && rc == NX_OK; i++)
@@ -144,13 +151,12 @@ static enum nx_code remove_table(struct manifest_state *state, const uint64_t *n
     return NX_OK;
 }
 
-static enum nx_code add_table(struct manifest_state *state, const uint64_t *numbers,
-                              struct nx_slice name, struct nx_err *err)
+static enum nx_code add_row(struct manifest_state *state, const uint64_t *numbers,
+                            uint64_t sequence, struct nx_err *err)
 {
     size_t at = find(state, numbers[1]);
     struct manifest_table *tables;
 
-    (void)name;
     if (numbers[0] >= NX_LEVELS || is_at(state, at, numbers[1]))
         return nx_fail(err, NX_ECORRUPT, "adds table %llu at level %llu",
                        (unsigned long long)numbers[1], (unsigned long long)numbers[0]);
@@ -159,10 +165,29 @@ static enum nx_code add_table(struct manifest_state *state, const uint64_t *numb
         return nx_fail_nomem(err);
     state->tables = tables;
     memmove(tables + at + 1, tables + at, (state->count - at) * sizeof *tables);
-    tables[at] = (struct manifest_table){
-        .level = (unsigned)numbers[0], .number = numbers[1], .bytes = numbers[2]};
+    tables[at] = (struct manifest_table){.level = (unsigned)numbers[0],
+                                         .number = numbers[1],
+                                         .bytes = numbers[2],
+                                         .sequence = sequence};
     state->count++;
     return NX_OK;
+}
+
+static enum nx_code add_table(struct manifest_state *state, const uint64_t *numbers,
+                              struct nx_slice name, struct nx_err *err)
+{
+    (void)name;
+    return add_row(state, numbers, 0, err);
+}
+
+static enum nx_code add_run(struct manifest_state *state, const uint64_t *numbers,
+                            struct nx_slice name, struct nx_err *err)
+{
+    (void)name;
+    if (numbers[3] == 0 || numbers[3] > SEQUENCE_MAX)
+        return nx_fail(err, NX_ECORRUPT, "adds table %llu at sequence %llu",
+                       (unsigned long long)numbers[1], (unsigned long long)numbers[3]);
+    return add_row(state, numbers, numbers[3], err);
 }
 
 /* Index of the first snapshot whose number is not lower. */
@@ -232,6 +257,7 @@ static const struct {
     [TAG_ADD] = {"add table (level, number, bytes)", 3, false, add_table},
     [TAG_DROP_SNAPSHOT] = {"drop snapshot", 1, false, drop_snapshot},
     [TAG_SNAPSHOT] = {"snapshot (number, sequence, time)", 3, true, add_snapshot},
+    [TAG_ADD_RUN] = {"add table of a run (level, number, bytes, sequence)", 4, false, add_run},
 };
 
 static const uint8_t *get_name(const uint8_t *at, const uint8_t *end, struct nx_slice *out)

@@ -40,6 +40,9 @@ enum engine_mutation {
     OLDEST_FIRST,          /* lookups go through level 0 from its oldest table */
     CLAIM_TOO_EARLY,       /* a frame vouches for more than is on disk */
     MARKER_FIRST,          /* a manifest's marker is made before the manifest is on disk */
+    INGEST_BEFORE_SYNC,    /* a run is in the manifest before the log up to it is on disk */
+    INGEST_UNDER_OLDER,    /* nobody looks whether older changes of its keys are in memory */
+    FORGET_RUN_SEQUENCE,   /* its entries are older than every snapshot */
     MUTATION_COUNT
 };
 

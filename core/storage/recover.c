@@ -57,8 +57,14 @@ static enum nx_code open_table(struct nx_engine *engine, const struct manifest_t
     if (rc != NX_OK)
         return rc;
     rc = table_open(file, row->number, engine->cache, out, err);
-    if (rc != NX_OK)
+    if (rc != NX_OK) {
         file->ops->close(file);
+        return rc;
+    }
+    if (row->sequence)
+        rc = table_assign_sequence(*out, row->sequence, err);
+    if (rc != NX_OK)
+        table_unref(*out);
     return rc;
 }
 
@@ -327,6 +333,27 @@ static enum nx_code find_state(struct nx_engine *engine, struct manifest_state *
     return NX_OK;
 }
 
+/* Only a run is newer than what the manifest calls flushed, and the log was on disk up to it (I13).
+ */
+static enum nx_code check_tables(struct nx_engine *engine, struct nx_err *err)
+{
+    for (unsigned l = 0; l < NX_LEVELS; l++) {
+        const struct level *level = &engine->version->levels.level[l];
+
+        for (size_t i = 0; i < level->count; i++) {
+            const struct table_props *p = table_props(level->tables[i]);
+
+            if (p->max_sequence > engine->sequence)
+                return nx_fail(err, NX_ECORRUPT,
+                               "'%s': the log ends at change %llu, before change %llu of table "
+                               "%06llu",
+                               engine->dir, (unsigned long long)engine->sequence,
+                               (unsigned long long)p->max_sequence, (unsigned long long)p->number);
+        }
+    }
+    return NX_OK;
+}
+
 static enum nx_code load(struct nx_engine *engine, struct manifest_state *state,
                          struct wal_tail *tail, struct nx_err *err)
 {
@@ -338,6 +365,8 @@ static enum nx_code load(struct nx_engine *engine, struct manifest_state *state,
         rc = first_tree(engine, err);
     if (rc == NX_OK)
         rc = replay_log(engine, state, tail, err);
+    if (rc == NX_OK)
+        rc = check_tables(engine, err);
     if (rc == NX_OK)
         rc = engine_load_named(engine, state, err);
     atomic_store_explicit(&engine->visible, engine->sequence, memory_order_release);

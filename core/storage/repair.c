@@ -208,7 +208,9 @@ static void note_table_loss(void *arg, const struct table_loss *loss)
          loss->up_to.len ? show_key(loss->up_to, up_to) : "the next that was found");
 }
 
-static enum nx_code open_table(struct repair *r, uint64_t number, struct nx_err *err)
+/* `sequence` is that of a run; 0: the table has its own. */
+static enum nx_code open_table(struct repair *r, uint64_t number, uint64_t sequence,
+                               struct nx_err *err)
 {
     struct nx_buf path NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
     struct nx_err why = NX_ERR_INIT;
@@ -234,6 +236,7 @@ static enum nx_code open_table(struct repair *r, uint64_t number, struct nx_err 
         tell(r, "table '%s' is lost as a whole: %s", (const char *)path.data, why.message);
         return NX_OK;
     }
+    table_salvage_assign(salvage, sequence);
     r->salvaged[r->salvaged_count++] = salvage;
     r->counts.tables += table_salvage_blocks(salvage) > 0;
     return NX_OK;
@@ -248,7 +251,9 @@ static enum nx_code open_tables(struct repair *r, struct nx_err *err)
     if (!r->salvaged)
         return nx_fail_nomem(err);
     for (size_t i = 0; i < count && rc == NX_OK; i++)
-        rc = open_table(r, r->has_state ? r->state.tables[i].number : r->tables.rows[i], err);
+        rc = r->has_state
+                 ? open_table(r, r->state.tables[i].number, r->state.tables[i].sequence, err)
+                 : open_table(r, r->tables.rows[i], 0, err);
     return rc;
 }
 

@@ -112,6 +112,12 @@ enum nx_code table_get(struct table *table, struct nx_slice key, uint64_t hash, 
 void table_hit_release(struct table_hit *hit);
 /* Sequence of the newest range tombstone <= `sequence` over `key`; 0 when there is none. */
 uint64_t table_cover(const struct table *table, struct nx_slice key, uint64_t sequence);
+/*
+ * Every entry counts as committed at `sequence`: those of a run, which were all written with 0.
+ * Before the table has readers. NX_ECORRUPT when it has sequences of its own.
+ */
+enum nx_code table_assign_sequence(struct table *table, uint64_t sequence, struct nx_err *err);
+uint64_t table_assigned_sequence(const struct table *table); /* 0: none */
 /* NULL when it has none; lives as long as the table. */
 const struct range_tombstones *table_range_tombstones(const struct table *table);
 

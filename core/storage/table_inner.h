@@ -15,6 +15,7 @@ struct table {
     char name[TABLE_NAME_BYTES];
     struct table_facts facts; /* slices borrow `properties` */
     struct nx_buf properties;
+    uint64_t assigned;               /* the sequence of every entry; 0: each has its own */
     struct range_tombstones *ranges; /* owned; NULL: none */
     struct filter filter;
     struct block *index; /* owned; NULL: no data blocks. Entry i is the separator of block i */

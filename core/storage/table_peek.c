@@ -34,7 +34,7 @@ enum block_answer table_peek(struct table *table, uint32_t i, struct nx_slice ke
 {
     uint64_t offset = table->offsets[i], len = table->offsets[i + 1] - offset;
     struct peek peek = {.ready = 0};
-    struct block_entry entry;
+    struct block_entry entry = {.sequence = 0};
     enum block_answer answer;
 
     if (len > sizeof out->framed ||
@@ -44,6 +44,8 @@ enum block_answer table_peek(struct table *table, uint32_t i, struct nx_slice ke
     peek.block.len = peek.frame.raw_len;
     peek.block.bytes = out->scratch;
     answer = block_peek(&peek.block, key, hash, reach, &peek, &entry);
+    if (table->assigned)
+        entry.sequence = table->assigned;
     if (answer == BLOCK_HAS)
         out->entry = (struct entry){key, entry.value, entry.sequence, entry.kind};
     return answer;

@@ -68,6 +68,8 @@ enum nx_code table_unpack(struct table *table, uint64_t offset, const struct tab
     enum nx_code rc = decompress(table, offset, frame, block, err);
     const char *wrong = rc == NX_OK ? block_parse(block) : NULL;
 
+    if (table->assigned)
+        block->base_sequence = table->assigned;
     return wrong ? table_corrupt(table, offset, wrong, err) : rc;
 }
 
@@ -419,6 +421,22 @@ void table_unref(struct table *table)
         return;
     table->file->ops->close(table->file);
     table_free(table);
+}
+
+enum nx_code table_assign_sequence(struct table *table, uint64_t sequence, struct nx_err *err)
+{
+    struct table_props *p = &table->facts.props;
+
+    if ((!table->assigned && p->max_sequence != 0) || p->ranges != 0)
+        return nx_fail(err, NX_ECORRUPT, "%s: it has sequences of its own, up to %" PRIu64,
+                       table->name, p->max_sequence);
+    table->assigned = p->min_sequence = p->max_sequence = sequence;
+    return NX_OK;
+}
+
+uint64_t table_assigned_sequence(const struct table *table)
+{
+    return table->assigned;
 }
 
 uint64_t table_keys(const struct table *table)

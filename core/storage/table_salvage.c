@@ -395,6 +395,11 @@ enum nx_code table_salvage_open(struct nx_file *file, uint64_t number, table_los
     return rc;
 }
 
+void table_salvage_assign(struct table_salvage *s, uint64_t sequence)
+{
+    s->table->assigned = sequence;
+}
+
 void table_salvage_close(struct table_salvage *s)
 {
     if (!s)

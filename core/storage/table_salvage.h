@@ -25,6 +25,8 @@ typedef void (*table_loss_fn)(void *arg, const struct table_loss *loss);
 /* Takes `file` on success. Fails only when reading does: NX_EIO, NX_ENOMEM. */
 enum nx_code table_salvage_open(struct nx_file *file, uint64_t number, table_loss_fn fn, void *arg,
                                 struct table_salvage **out, struct nx_err *err);
+/* As table_assign_sequence. */
+void table_salvage_assign(struct table_salvage *salvage, uint64_t sequence);
 void table_salvage_close(struct table_salvage *salvage); /* NULL is fine */
 
 size_t table_salvage_blocks(const struct table_salvage *salvage); /* found or indexed */

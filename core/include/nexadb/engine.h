@@ -116,6 +116,32 @@ NX_API void nx_engine_when_writable(struct nx_engine *engine, nx_commit_fn done,
 NX_API void nx_engine_sync_async(struct nx_engine *engine, nx_commit_fn done, void *arg);
 NX_API enum nx_code nx_engine_sync(struct nx_engine *engine, struct nx_err *err);
 
+/* --- bulk loading ----------------------------------------------------------------------------- */
+
+struct nx_run;
+
+/*
+ * A sorted run: entries in ascending order that are written straight to tables, past the log and
+ * the memtables. Nobody sees any of them before nx_run_ingest, and everybody all of them after it.
+ * One thread at a time; any number of runs at once. To be freed before the engine is closed.
+ * NX_EROFS.
+ */
+NX_API enum nx_code nx_run_new(struct nx_engine *engine, struct nx_run **out, struct nx_err *err);
+/* NX_EINVAL for a key that is none, or not after the one before: then the run is as it was. After
+ * any other failure every further call returns it. */
+NX_API enum nx_code nx_run_put(struct nx_run *run, struct nx_slice key, struct nx_slice value,
+                               struct nx_err *err);
+/*
+ * Commit the run as one, durable when this returns NX_OK: newer than what was committed before,
+ * older than what comes after; snapshots that are there do not see it. Commits wait while the log
+ * is synced and the manifest gets an edit, and for a flush first when one of the run's keys is in
+ * memory. Waits itself for a compaction that is under way. After a failure nobody sees it, and it
+ * may be tried again; as with any commit that failed, the next open may find it.
+ */
+NX_API enum nx_code nx_run_ingest(struct nx_run *run, struct nx_err *err);
+/* NULL is fine. A run that was not ingested leaves nothing. */
+NX_API void nx_run_free(struct nx_run *run);
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* A consistent picture of now. NULL on out of memory. Release it: it pins old versions. */
@@ -237,14 +263,15 @@ struct nx_engine_stats {
     uint64_t disk_bytes;    /* tables, log, reserve and manifest */
     uint64_t commits, commit_bytes, syncs, flushes, compactions;
     uint64_t flush_bytes, compaction_read_bytes, compaction_written_bytes;
-    uint64_t stall_ns; /* time commits waited for room */
+    uint64_t runs, run_bytes; /* ingested, and what their tables took */
+    uint64_t stall_ns;        /* time commits waited for room */
     uint64_t cache_hits, cache_misses, cache_bytes;
     uint64_t filter_checks, filter_useful;
     uint64_t snapshots; /* live, those with a name included */
     uint64_t named_snapshots;
     uint64_t stalls; /* times a commit waited for room */
-    /* In thousandths. Bytes written to log and tables for one committed; bytes of tables for one
-     * of the lowest level; places that a lookup may have to ask. */
+    /* In thousandths. Bytes written to log and tables for one committed or ingested; bytes of
+     * tables for one of the lowest level; places that a lookup may have to ask. */
     uint64_t write_amplification, space_amplification, read_amplification;
     struct nx_latency latency[NX_LATENCY_KINDS];
     enum nx_code background_error; /* NX_OK, or what commits now return */
