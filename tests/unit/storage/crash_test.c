@@ -25,10 +25,10 @@ enum named_state { UNNAMED, BEING_NAMED, NAMED, BEING_DROPPED };
 /* What happened, by batch number. */
 struct ledger {
     struct {
-        int key;    /* index; for a range the first one */
-        int end;    /* of a deleted range */
-        size_t pad; /* bytes of the value; 0: the key is deleted */
-        bool is_range;
+        int key;       /* index; for a range the first one */
+        int end;       /* of a range */
+        size_t pad;    /* bytes of the value; 0: deleted */
+        bool is_range; /* deleted, or put as a sorted run */
     } batch[BATCHES * CRASHES_A_DISK + 1];
     /* Snapshots by the batch they were made behind: "s<batch>". */
     _Atomic unsigned char named[BATCHES * CRASHES_A_DISK + 1]; /* enum named_state */
@@ -59,9 +59,10 @@ static void key_name(int key, char out[16])
 
 /* --- the workload ----------------------------------------------------------------------------- */
 
+static const char filler[4096] = "filler";
+
 static void build_batch(struct engine_fixture *f, struct ledger *ledger, int n, uint64_t *random)
 {
-    static const char filler[4096] = "filler";
     char key[16], end[16], number[16];
     int k = (int)below(random, KEYS);
 
@@ -72,6 +73,8 @@ static void build_batch(struct engine_fixture *f, struct ledger *ledger, int n, 
     ledger->batch[n].end = k + 1 + (int)below(random, KEYS);
     key_name(k, key);
     key_name(ledger->batch[n].end, end);
+    if (ledger->batch[n].is_range)
+        ledger->batch[n].pad = 0;
     if (ledger->batch[n].is_range)
         nx_batch_delete_range(f->batch, nx_slice_str(key), nx_slice_str(end));
     else if (ledger->batch[n].pad)
@@ -95,6 +98,39 @@ static bool send_batch(struct engine_fixture *f, struct ledger *ledger, uint64_t
     atomic_store(&ledger->acked, n);
     if (is_sync)
         atomic_store(&ledger->synced, n);
+    return true;
+}
+
+/* A batch that is a sorted run: a stretch of keys, and "last". */
+static bool send_run(struct engine_fixture *f, struct ledger *ledger, uint64_t *random)
+{
+    int n = ledger->count + 1;
+    struct nx_run *run;
+    char text[16];
+    enum nx_code rc;
+
+    ledger->batch[n].is_range = true;
+    ledger->batch[n].key = (int)below(random, KEYS);
+    ledger->batch[n].end = ledger->batch[n].key + 1 + (int)below(random, KEYS);
+    ledger->batch[n].pad = 1 + below(random, 3000);
+    ledger->count = n;
+    if (nx_run_new(f->engine, &run, NULL) != NX_OK)
+        return false;
+    rc = NX_OK;
+    for (int k = ledger->batch[n].key; k < ledger->batch[n].end && rc == NX_OK; k++) {
+        key_name(k, text);
+        rc = nx_run_put(run, nx_slice_str(text), nx_slice(filler, ledger->batch[n].pad), NULL);
+    }
+    snprintf(text, sizeof text, "%d", n);
+    if (rc == NX_OK)
+        rc = nx_run_put(run, nx_slice_str("last"), nx_slice_str(text), NULL);
+    if (rc == NX_OK)
+        rc = nx_run_ingest(run, NULL);
+    nx_run_free(run);
+    if (rc != NX_OK)
+        return false;
+    atomic_store(&ledger->acked, n);
+    atomic_store(&ledger->synced, n);
     return true;
 }
 
@@ -149,7 +185,7 @@ static void check_history(struct engine_fixture *f, const struct nx_snapshot *sn
             pads[ledger->batch[n].key] = ledger->batch[n].pad;
         for (int k = ledger->batch[n].key;
              ledger->batch[n].is_range && k < ledger->batch[n].end && k < 2 * KEYS; k++)
-            pads[k] = 0;
+            pads[k] = ledger->batch[n].pad;
     }
     for (int k = 0; k < KEYS; k++) {
         char key[16];
@@ -226,7 +262,10 @@ static bool run_to_crash(struct engine_fixture *f, struct ledger *ledger, uint64
     else if (is_planned)
         io_sim_plan_crash(f->sim, 1 + below(random, 150), next_random(random), note_crash, ledger);
     for (int i = 0; i < batches; i++) {
-        if (!send_batch(f, ledger, random))
+        bool sent =
+            below(random, 20) == 0 ? send_run(f, ledger, random) : send_batch(f, ledger, random);
+
+        if (!sent)
             fail_msg("seed %llu: a commit failed", (unsigned long long)seed);
         if (below(random, 40) == 0)
             nx_engine_flush(f->engine, NULL);

@@ -42,8 +42,9 @@ enum kind {
     FAIL_WRITE, /* the next write stops half way */
     FULL,       /* no space for another byte */
     ROOM,
-    TRY,  /* a write that may be refused, of a key that nobody looks at */
-    MEND, /* until the engine has noticed that the disk works again */
+    INGEST, /* a run of the keys from key to end */
+    TRY,    /* a write that may be refused, of a key that nobody looks at */
+    MEND,   /* until the engine has noticed that the disk works again */
 };
 
 struct step {
@@ -83,6 +84,22 @@ static const struct workload {
       {DROP, '0', 0},
       {COMPACT, 0, 0}}},
     {"a checkpoint", {{PUT, 'a', 0}, {FLUSH, 0, 0}, {PUT, 'b', 0}, {COPY, 0, 0}, {PUT, 'a', 0}}},
+    {"a run into nothing", {{INGEST, 'a', 'd'}, {PUT, 'b', 0}, {INGEST, 'e', 'f'}}},
+    {"a run behind buffered puts",
+     {{PUT, 'a', 0}, {PUT, 'e', 0}, {INGEST, 'b', 'd'}, {PUT, 'c', 0}}},
+    {"a run over what is in memory",
+     {{PUT, 'a', 0}, {RANGE, 'a', 'd'}, {INGEST, 'b', 'd'}, {DELETE, 'b', 0}, {FLUSH, 0, 0}}},
+    {"a run over tables, and a snapshot",
+     {{BATCH, 'a', 'd'},
+      {FLUSH, 0, 0},
+      {NAME, '0', 0},
+      {INGEST, 'b', 'e'},
+      {COMPACT, 0, 0},
+      {PUT, 'b', 0}}},
+    {"a run and a checkpoint",
+     {{PUT, 'a', 0}, {INGEST, 'b', 'd'}, {COPY, 0, 0}, {INGEST, 'a', 'b'}, {REOPEN, 0, 0}}},
+    {"a run whose sync fails",
+     {{PUT, 'a', 0}, {FAIL_SYNC, 0, 0}, {PUT_SYNC, 'c', 0}, {INGEST, 'a', 'b'}, {PUT, 'a', 0}}},
     {"closed and opened",
      {{PUT, 'a', 0}, {REOPEN, 0, 0}, {PUT, 'b', 0}, {REOPEN, 0, 0}, {PUT, 'a', 0}}},
     {"opened with tables",
@@ -155,14 +172,19 @@ static struct nx_slice key_of(const char *key)
     return nx_slice(key, 1);
 }
 
-/* A put of step n: its number, and bytes that make it as long as it should be. */
-static void put(struct run *run, char key, int n, size_t len)
+/* Of step n: its number, and bytes that make it as long as it should be. */
+static struct nx_slice value_of(int n, size_t len)
 {
     static char value[40000];
 
     memset(value, 'a' + n, sizeof value);
     value[0] = (char)n;
-    assert_int_equal(nx_batch_put(run->f->batch, key_of(&key), nx_slice(value, len)), NX_OK);
+    return nx_slice(value, len);
+}
+
+static void put(struct run *run, char key, int n, size_t len)
+{
+    assert_int_equal(nx_batch_put(run->f->batch, key_of(&key), value_of(n, len)), NX_OK);
     run->history[n].by[key - 'a'] = (unsigned char)n;
 }
 
@@ -239,6 +261,20 @@ static void drop(struct run *run, char which)
     run->standing.named[which - '0'] = UNNAMED;
 }
 
+static void ingest(struct run *run, const struct step *step, int n)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_run *entries;
+
+    must(run, nx_run_new(run->f->engine, &entries, &err), &err);
+    for (char key = step->key; key <= step->end; key++)
+        must(run, nx_run_put(entries, key_of(&key), value_of(n, 100), &err), &err);
+    for (char key = step->key; key <= step->end; key++)
+        run->history[n].by[key - 'a'] = (unsigned char)n;
+    must(run, nx_run_ingest(entries, &err), &err);
+    nx_run_free(entries);
+}
+
 static void try(struct run *run)
 {
     engine_put_code(run->f, "z", "whether it is there is left open", NX_BUFFERED, NULL);
@@ -299,6 +335,9 @@ static void care(struct run *run, const struct step *step, int n)
     case ROOM:
         io_sim_set_space(f->sim, 0);
         break;
+    case INGEST:
+        ingest(run, step, n);
+        break;
     case MEND:
         mend(run);
         break;
@@ -316,7 +355,7 @@ static bool is_change(enum kind kind)
 static bool is_durable(enum kind kind)
 {
     return kind == PUT_SYNC || (kind >= SYNC && kind <= COMPACT) || kind == NAME || kind == COPY ||
-           kind == REOPEN || kind == MEND;
+           kind == REOPEN || kind == MEND || kind == INGEST;
 }
 
 /* The disk's lock is free: nobody keeps a moment while the array moves. */
