@@ -31,9 +31,9 @@ enum { HITS, MISSES, FILTER_USELESS, FILTER_USEFUL };
 
 struct shard {
     struct nx_mutex mu;
-    struct block *hand;     /* guarded by mu; the clock's, NULL: empty */
-    _Atomic uint64_t bytes; /* stored under mu; relaxed: others want only a recent value */
-    uint64_t limit_bytes;
+    struct block *hand;           /* guarded by mu; the clock's, NULL: empty */
+    _Atomic uint64_t bytes;       /* stored under mu; relaxed: others want only a recent value */
+    _Atomic uint64_t limit_bytes; /* stored under mu; relaxed likewise */
 };
 
 struct cache {
@@ -65,7 +65,7 @@ struct cache *cache_new(uint64_t bytes)
 
     for (int i = 0; cache && i < SHARDS; i++) {
         nx_mutex_init(&cache->shards[i].mu, NX_RANK_ENGINE_CACHE);
-        cache->shards[i].limit_bytes = bytes / SHARDS;
+        atomic_init(&cache->shards[i].limit_bytes, bytes / SHARDS);
     }
     return cache;
 }
@@ -84,6 +84,11 @@ void cache_free(struct cache *cache)
 static uint64_t bytes_of(const struct block *block)
 {
     return sizeof *block + block->len;
+}
+
+static uint64_t limit_of(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->limit_bytes, memory_order_relaxed);
 }
 
 static uint64_t bytes_in(const struct shard *shard)
@@ -126,7 +131,7 @@ static void evict(struct shard *shard, struct block *block)
 
 static void make_room(struct shard *shard)
 {
-    while (bytes_in(shard) > shard->limit_bytes) {
+    while (bytes_in(shard) > limit_of(shard)) {
         struct block *block = shard->hand;
         uint8_t rounds = atomic_load_explicit(&block->rounds, memory_order_relaxed);
 
@@ -135,6 +140,18 @@ static void make_room(struct shard *shard)
             atomic_store_explicit(&block->rounds, rounds - 1, memory_order_relaxed);
         else
             evict(shard, block);
+    }
+}
+
+void cache_set_limit(struct cache *cache, uint64_t bytes)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &cache->shards[i];
+
+        nx_mutex_lock(&shard->mu);
+        atomic_store_explicit(&shard->limit_bytes, bytes / SHARDS, memory_order_relaxed);
+        make_room(shard);
+        nx_mutex_unlock(&shard->mu);
     }
 }
 
@@ -203,9 +220,9 @@ bool cache_admits(struct cache *cache, struct cache_slot *slot, enum cache_use u
 {
     const struct shard *shard = shard_of(cache, slot);
 
-    if (use == CACHE_SKIP || shard->limit_bytes == 0)
+    if (use == CACHE_SKIP || limit_of(shard) == 0)
         return false;
-    if (bytes_in(shard) < shard->limit_bytes - shard->limit_bytes / 16)
+    if (bytes_in(shard) < limit_of(shard) / 16 * 15)
         return true;
     return use == CACHE_KEEP && one_in(ADMIT_ONE_IN);
 }
@@ -214,7 +231,7 @@ void cache_insert(struct cache *cache, struct cache_slot *slot, struct block *bl
 {
     struct shard *shard = shard_of(cache, slot);
 
-    if (block->len > shard->limit_bytes / 2 || (uint64_t)(uintptr_t)block >= LENT_ONE)
+    if (block->len > limit_of(shard) / 2 || (uint64_t)(uintptr_t)block >= LENT_ONE)
         return;
     nx_mutex_lock(&shard->mu);
     if (!block_of(atomic_load_explicit(&slot->word, memory_order_relaxed))) {

@@ -39,6 +39,8 @@ struct cache_stats {
 
 /* `bytes` 0: every lookup misses. NULL: out of memory. */
 struct cache *cache_new(uint64_t bytes);
+/* As if it had been made with `bytes`; what is too much goes at once. */
+void cache_set_limit(struct cache *cache, uint64_t bytes);
 void cache_free(struct cache *cache); /* NULL is fine; after every table is closed */
 
 /* A counted block, or NULL. */

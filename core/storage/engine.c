@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/wal_ring.h"
 #include "storage/wal_segment.h"
 
 enum {
@@ -35,34 +34,6 @@ void nx_engine_options_init(struct nx_engine_options *options)
         .compression = NX_COMPRESS_LZ4,
         .bottom_compression = NX_COMPRESS_LZ4,
     };
-}
-
-static enum nx_code check_options(const struct nx_engine_options *o, struct nx_err *err)
-{
-    const struct {
-        const char *name;
-        uint64_t value, least, most;
-    } ranges[] = {
-        {"memtable_bytes", o->memtable_bytes, 64 << 10, UINT64_C(4) << 30},
-        {"cache_bytes", o->cache_bytes, 0, UINT64_C(1) << 40},
-        {"wal_segment_bytes", o->wal_segment_bytes, 64 << 10, 1 << 30},
-        {"wal_ring_bytes", o->wal_ring_bytes, o->wal_ring_bytes ? RING_MIN_BYTES : 0,
-         RING_MAX_BYTES},
-        {"block_bytes", o->block_bytes, 256, 1 << 20},
-        {"table_bytes", o->table_bytes, 64 << 10, 1 << 30},
-        {"bloom_bits_per_key", o->bloom_bits_per_key, 0, 32},
-        {"level_fanout", o->level_fanout, 2, 20},
-        {"sync_interval_ms", o->sync_interval_ms, 1, 60000},
-        {"compression", o->compression, NX_COMPRESS_NONE, NX_COMPRESS_ZSTD},
-        {"bottom_compression", o->bottom_compression, NX_COMPRESS_NONE, NX_COMPRESS_ZSTD},
-    };
-
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
-        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
-            return nx_fail(err, NX_EINVAL, "option %s is %llu, allowed are %llu to %llu",
-                           ranges[i].name, (unsigned long long)ranges[i].value,
-                           (unsigned long long)ranges[i].least, (unsigned long long)ranges[i].most);
-    return NX_OK;
 }
 
 /* --- background errors ------------------------------------------------------------------------ */
@@ -174,6 +145,7 @@ static enum nx_code start_threads(struct nx_engine *engine, struct nx_err *err)
 static void init(struct nx_engine *engine, const struct nx_engine_options *options)
 {
     engine->options = *options;
+    engine->most_memtable_bytes = options->memtable_bytes;
     engine->io = options->io ? options->io : nx_io_posix();
     engine->background = NX_ERR_INIT;
     engine->round_error = NX_ERR_INIT;
@@ -210,6 +182,7 @@ static enum nx_code fit_disk(struct nx_engine *engine, struct nx_err *err)
     o->table_bytes = o->table_bytes < piece ? o->table_bytes : piece;
     if (o->wal_ring_bytes > piece / 4)
         o->wal_ring_bytes = piece / 4;
+    engine->most_memtable_bytes = o->memtable_bytes;
     return reserve_open(engine->io, engine->dir,
                         RESERVED_MEMTABLES * o->memtable_bytes + o->wal_segment_bytes / 8,
                         &engine->reserve, err);
@@ -319,7 +292,7 @@ enum nx_code nx_engine_open(const char *dir, const struct nx_engine_options *opt
                             struct nx_engine **out, struct nx_err *err)
 {
     struct nx_engine *engine;
-    enum nx_code rc = check_options(options, err);
+    enum nx_code rc = engine_check_options(options, err);
 
     *out = NULL;
     if (rc != NX_OK)

@@ -67,7 +67,10 @@ struct engine_counters {
 struct nx_engine {
     struct nx_io *io; /* outlives us */
     char *dir;        /* owned */
+    /* Those that can change are stored under commit_mu, sync_mu and state_mu, and compact_mu when
+     * compaction reads them: each suffices to read. */
     struct nx_engine_options options;
+    uint64_t most_memtable_bytes; /* what the reserve was made for */
     struct nx_dirlock *lock;
     struct cache *cache;
     struct wal *wal;         /* NULL when read-only */
@@ -198,6 +201,11 @@ enum nx_code engine_sync_parent(struct nx_engine *engine, const char *dir, struc
 void engine_set_background(struct nx_engine *engine, const struct nx_err *why, bool is_final);
 void engine_clear_background(struct nx_engine *engine);
 enum nx_code engine_background(struct nx_engine *engine, struct nx_err *err);
+
+/* --- options.c ----------------------------------------------------------------------------------
+ */
+
+enum nx_code engine_check_options(const struct nx_engine_options *options, struct nx_err *err);
 
 /* --- view.c ----------------------------------------------------------------------------------- */
 

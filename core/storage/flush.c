@@ -36,19 +36,23 @@ enum nx_code engine_snapshots(struct nx_engine *engine, struct nx_buf *out, stru
 enum nx_code engine_compact_env(struct nx_engine *engine, struct nx_buf *snapshots,
                                 struct compact_env *env, struct nx_err *err)
 {
-    const struct nx_engine_options *options = &engine->options;
     enum nx_code rc = engine_snapshots(engine, snapshots, err); /* I3 */
+    struct nx_engine_options options;
+
+    nx_mutex_lock(&engine->state_mu);
+    options = engine->options;
+    nx_mutex_unlock(&engine->state_mu);
 
     *env = (struct compact_env){
         .io = engine->io,
         .dir = engine->dir,
         .cache = engine->cache,
-        .table = {.block_bytes = options->block_bytes,
-                  .bloom_bits_per_key = options->bloom_bits_per_key,
-                  .compression = options->compression},
-        .bottom_compression = options->bottom_compression,
-        .table_bytes = options->table_bytes,
-        .fanout = options->level_fanout,
+        .table = {.block_bytes = options.block_bytes,
+                  .bloom_bits_per_key = options.bloom_bits_per_key,
+                  .compression = options.compression},
+        .bottom_compression = options.bottom_compression,
+        .table_bytes = options.table_bytes,
+        .fanout = options.level_fanout,
         .new_number = new_number,
         .arg = engine,
         .snapshots = (const uint64_t *)(const void *)snapshots->data,

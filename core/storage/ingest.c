@@ -64,7 +64,8 @@ enum nx_code nx_run_new(struct nx_engine *engine, struct nx_run **out, struct nx
     }
     run->env.snapshots = NULL; /* nothing is left out */
     run->env.snapshot_count = 0;
-    compact_output_init(&run->output, &run->env, NULL, run->env.table_bytes);
+    /* as a table of the last level, where a bulk load belongs and mostly goes */
+    compact_output_init(&run->output, &run->env, NULL, NX_LEVELS - 1, run->env.table_bytes);
     *out = run;
     return NX_OK;
 }

@@ -74,6 +74,20 @@ NX_API enum nx_code nx_engine_open(const char *dir, const struct nx_engine_optio
  * first error; the engine is freed all the same. */
 NX_API enum nx_code nx_engine_close(struct nx_engine *engine, struct nx_err *err);
 
+/*
+ * Change an option of an open engine, by its name in struct nx_engine_options: memtable_bytes (up
+ * to what it was at the open), cache_bytes, block_bytes, table_bytes, bloom_bits_per_key,
+ * level_fanout, sync_interval_ms, compression, bottom_compression. It holds for what is written
+ * from now on; a smaller cache at once. table_bytes and level_fanout wait for a compaction that is
+ * under way. NX_ENOTFOUND, NX_EINVAL; NX_EUNSUPPORTED for one that is fixed by the open.
+ */
+NX_API enum nx_code nx_engine_set_option(struct nx_engine *engine, const char *name, uint64_t value,
+                                         struct nx_err *err);
+/* What is in force: a small disk may have made it less than was asked for. NX_ENOTFOUND. */
+NX_API enum nx_code nx_engine_get_option(struct nx_engine *engine, const char *name, uint64_t *out,
+                                         struct nx_err *err);
+NX_API const char *nx_engine_option_name(size_t i); /* NULL behind the last */
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 /* A list of changes applied atomically, later ones winning. Bytes are copied. Reusable. */
