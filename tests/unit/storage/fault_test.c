@@ -433,6 +433,104 @@ static void a_full_disk_can_be_opened_and_emptied(void **state)
     assert_value(f, NULL, key, value);
 }
 
+static enum nx_code background_of(struct engine_fixture *f)
+{
+    struct nx_engine_stats stats;
+
+    nx_engine_get_stats(f->engine, &stats);
+    return stats.background_error;
+}
+
+static void never_called(void *arg, const struct nx_err *error)
+{
+    (void)arg, (void)error;
+    fail_msg("a commit that was refused was acknowledged");
+}
+
+/* By the figures and by every way to commit, with what went wrong; reads go on. */
+static void a_failed_flush_is_reported_until_one_succeeds(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    assert_int_equal(background_of(f), NX_OK);
+    io_fault_add(f->fault, &(struct io_fault_rule){
+                               .ops = IO_FAULT_DATASYNC, .glob = "*.table", .times = UINT64_MAX});
+    assert_int_equal(nx_engine_flush(f->engine, &err), NX_EIO);
+    assert_non_null(strstr(err.message, ".table"));
+    assert_int_equal(background_of(f), NX_EIO);
+    assert_int_equal(engine_put_code(f, "b", "2", NX_BUFFERED, &err), NX_EIO);
+    assert_non_null(strstr(err.message, ".table"));
+    assert_int_equal(nx_engine_submit(f->engine, f->batch, NX_SYNC, true, never_called, NULL, &err),
+                     NX_EIO);
+    assert_value(f, NULL, "a", "1");
+    assert_value(f, NULL, "b", NULL);
+    io_fault_clear(f->fault);
+    check_resumes(f, 0);
+    assert_int_equal(background_of(f), NX_OK);
+    engine_power_loss(f, 1);
+    engine_open(f);
+    assert_keys(f, NULL, "a again ");
+}
+
+/* A file whose sync failed is not synced again, whatever it is: the next try has a new one. */
+static void no_file_is_synced_again_after_it_failed(void **state)
+{
+    static const char *const globs[] = {"*.table", "*.wal", "*MANIFEST*"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof globs / sizeof globs[0]; i++) {
+        struct engine_fixture *f;
+        uint64_t hits;
+        void *own;
+
+        engine_set_up_fault(&own);
+        f = own;
+        engine_open(f);
+        engine_put(f, "a", "1");
+        io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_DATASYNC, .glob = globs[i]});
+        nx_engine_sync(f->engine, NULL);
+        nx_engine_flush(f->engine, NULL);
+        hits = io_fault_hits(f->fault);
+        assert_int_equal(hits, 1);
+        check_resumes(f, i);
+        /* What a second sync of it calls clean is not on the disk (io_sim_lose_dirty). */
+        engine_power_loss(f, i + 1);
+        engine_open(f);
+        assert_keys(f, NULL, "a again ");
+        engine_tear_down(&own);
+    }
+}
+
+static void damage_found_by_a_compaction_stops_commits_until_the_next_open(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+    char table[96];
+
+    f->options.cache_bytes = 0;
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_flush(f);
+    strcpy(table, engine_find_file(f, ".table"));
+    assert_true(io_sim_flip(f->sim, table, 20));
+    /* until level 0 is due */
+    for (int i = 0; i < 1000 && background_of(f) == NX_OK; i++) {
+        engine_put_code(f, "b", "2", NX_BUFFERED, NULL);
+        nx_engine_flush(f->engine, NULL);
+    }
+    assert_int_equal(background_of(f), NX_ECORRUPT);
+    assert_int_equal(engine_put_code(f, "c", "3", NX_BUFFERED, &err), NX_ECORRUPT);
+    assert_non_null(strstr(err.message, ".table"));
+    assert_value(f, NULL, "b", "2");
+    nx_engine_close(f->engine, NULL);
+    f->engine = NULL;
+    engine_open(f);
+    assert_value(f, NULL, "b", "2");
+}
+
 static void a_small_disk_gets_small_pieces(void **state)
 {
     struct engine_fixture *f = *state;
@@ -482,6 +580,9 @@ int main(void)
         ON_SIM(a_full_disk_leaves_a_readable_engine_that_resumes),
         ON_SIM(everything_can_be_removed_from_a_full_disk),
         ON_SIM(a_full_disk_can_be_opened_and_emptied),
+        ON_FAULT(a_failed_flush_is_reported_until_one_succeeds),
+        cmocka_unit_test(no_file_is_synced_again_after_it_failed),
+        ON_SIM(damage_found_by_a_compaction_stops_commits_until_the_next_open),
         ON_SIM(a_small_disk_gets_small_pieces),
     };
 
