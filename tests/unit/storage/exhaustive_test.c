@@ -38,6 +38,7 @@ enum kind {
     DROP,
     COPY, /* a checkpoint */
     REOPEN,
+    KILL,       /* and open what is left */
     FAIL_SYNC,  /* the next datasync fails */
     FAIL_WRITE, /* the next write stops half way */
     FULL,       /* no space for another byte */
@@ -102,6 +103,25 @@ static const struct workload {
      {{PUT, 'a', 0}, {FAIL_SYNC, 0, 0}, {PUT_SYNC, 'c', 0}, {INGEST, 'a', 'b'}, {PUT, 'a', 0}}},
     {"closed and opened",
      {{PUT, 'a', 0}, {REOPEN, 0, 0}, {PUT, 'b', 0}, {REOPEN, 0, 0}, {PUT, 'a', 0}}},
+    {"killed and recovered",
+     {{PUT_SYNC, 'a', 0}, {FLUSH, 0, 0}, {PUT, 'b', 0}, {KILL, 0, 0}, {PUT, 'c', 0}, {SYNC, 0, 0}}},
+    {"killed twice",
+     {{PUT, 'a', 0}, {KILL, 0, 0}, {DELETE, 'a', 0}, {KILL, 0, 0}, {PUT_SYNC, 'b', 0}}},
+    {"killed in the middle of segments and memtables",
+     {{BIG, 'a', 0},
+      {BIG, 'b', 0},
+      {BIG, 'a', 0},
+      {KILL, 0, 0},
+      {BIG, 'c', 0},
+      {PUT_SYNC, 'd', 0}}},
+    {"killed with a snapshot and a run",
+     {{PUT, 'a', 0},
+      {NAME, '0', 0},
+      {INGEST, 'a', 'c'},
+      {PUT, 'b', 0},
+      {KILL, 0, 0},
+      {PUT, 'a', 0},
+      {COMPACT, 0, 0}}},
     {"opened with tables",
      {{BATCH, 'a', 'd'}, {FLUSH, 0, 0}, {DELETE, 'b', 0}, {REOPEN, 0, 0}, {PUT_SYNC, 'c', 0}}},
     {"a sync that fails",
@@ -281,6 +301,15 @@ static void try(struct run *run)
     nx_engine_flush(run->f->engine, NULL);
 }
 
+/* The disk is watched from before the recovery on. */
+static void kill_and_open(struct run *run)
+{
+    io_sim_watch(run->f->sim, NULL, NULL);
+    engine_adopt(run->f, io_sim_kill(run->f->sim));
+    io_sim_watch(run->f->sim, keep_moment, run);
+    engine_open(run->f);
+}
+
 static void mend(struct run *run)
 {
     struct nx_err err = NX_ERR_INIT;
@@ -321,6 +350,9 @@ static void care(struct run *run, const struct step *step, int n)
         break;
     case REOPEN:
         engine_reopen(f);
+        break;
+    case KILL:
+        kill_and_open(run);
         break;
     case FAIL_SYNC:
         io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_DATASYNC});
