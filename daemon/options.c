@@ -64,7 +64,7 @@ const struct option_row option_table[] = {
     {"metric", 0, OPTION_TEXT, OPTIONS_VSEARCH, AT(metric), NULL, 0, 0, NULL, "NAME",
      "cosine (default), l2 or dot"},
     {"options", 'o', OPTION_LIST, OPTIONS_MOUNT, AT(mount_options), NULL, 0, 0, NULL, "OPT,...",
-     "mount options: ro, sync, allow_other, default_permissions, xattr, inotify, magic=, "
+     "mount options: ro, sync, allow_other, default_permissions, xattr, inotify=, magic=, "
      "conflict="},
     {"prefix", 0, OPTION_TEXT, OPTIONS_KEY, AT(prefix), NULL, 0, 0, NULL, "TEXT",
      "the key is for collections whose path begins so"},

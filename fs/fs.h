@@ -20,7 +20,8 @@ struct fs_options {
     bool default_permissions;
     bool suid, dev;     /* passed on to the kernel */
     bool conflict_fail; /* refuse a commit over a version newer than the writer's base */
-    bool inotify;       /* real events for changes made by the other door */
+    uint32_t inotify;   /* real events for changes made by the other door: at most so many changes
+                           a second; 0: none */
     bool xattr;
     bool debug;                                 /* log each request */
     uint64_t query_memory_bytes, query_time_ms; /* of one query, as in nx_limits */

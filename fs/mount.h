@@ -17,6 +17,7 @@ struct aways;
 struct errors;
 struct finds;
 struct ghosts;
+struct ghost;
 struct notifier;
 struct pool;
 struct readers;
@@ -48,6 +49,7 @@ struct fs {
     struct errors *errors;
     struct finds *finds;
     struct ghosts *ghosts;
+    struct ghost *ghost; /* NULL: no events for what others change */
     struct notifier *notifier;
     struct pool *pool;
     struct readers *readers;

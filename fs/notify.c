@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/ghost.h"
 #include "fs/mount.h"
 #include "fs/seen.h"
 
@@ -162,6 +163,7 @@ static void on_event(void *arg, const struct nx_event *event)
     if (notifier->open.any)
         pthread_cond_signal(&notifier->ready);
     pthread_mutex_unlock(&notifier->mu);
+    ghost_event(fs->ghost, event);
 }
 
 static void on_drain(void *arg, nx_commit_fn done, void *done_arg)

@@ -8,6 +8,7 @@
 
 #include "fs/dir.h"
 #include "fs/files.h"
+#include "fs/ghost.h"
 #include "fs/names.h"
 #include "fs/xattr.h"
 
@@ -39,20 +40,20 @@ static void forget_many(fuse_req_t req, size_t count, struct fuse_forget_data *f
 
 const struct fuse_lowlevel_ops fs_ops = {
     .init = init,
-    .lookup = names_lookup,
+    .lookup = ghost_lookup,
     .forget = forget,
     .forget_multi = forget_many,
     .getattr = files_getattr,
     .setattr = files_setattr,
     .readlink = names_readlink,
     .mknod = names_mknod,
-    .mkdir = names_mkdir,
-    .unlink = names_unlink,
-    .rmdir = names_rmdir,
+    .mkdir = ghost_mkdir,
+    .unlink = ghost_unlink,
+    .rmdir = ghost_rmdir,
     .symlink = names_symlink,
-    .rename = names_rename,
+    .rename = ghost_rename,
     .link = names_link,
-    .open = files_open,
+    .open = ghost_open,
     .read = files_read,
     .write = files_write,
     .flush = files_flush,
@@ -68,7 +69,7 @@ const struct fuse_lowlevel_ops fs_ops = {
     .getxattr = xattr_get,
     .listxattr = xattr_list,
     .removexattr = xattr_remove,
-    .create = names_create,
     .fallocate = files_allocate,
     .lseek = files_seek,
+    .create = ghost_create,
 };

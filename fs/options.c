@@ -16,7 +16,10 @@ static const char *const magic_names[] = {
     [FS_MAGIC_OFF] = "off",
 };
 
-enum option_type { OPTION_BOOL, OPTION_MAGIC, OPTION_CONFLICT };
+enum option_type { OPTION_BOOL, OPTION_MAGIC, OPTION_CONFLICT, OPTION_RATE };
+
+#define INOTIFY_RATE 1000u
+#define INOTIFY_RATE_MAX 1000000u
 
 struct option {
     const char *name;
@@ -34,10 +37,10 @@ static const struct option options[] = {
     {"debug", OPTION_BOOL, AT(debug), true},
     {"default_permissions", OPTION_BOOL, AT(default_permissions), true},
     {"dev", OPTION_BOOL, AT(dev), true},
-    {"inotify", OPTION_BOOL, AT(inotify), true},
+    {"inotify", OPTION_RATE, AT(inotify), true},
     {"magic", OPTION_MAGIC, AT(magic), true},
     {"nodev", OPTION_BOOL, AT(dev), false},
-    {"noinotify", OPTION_BOOL, AT(inotify), false},
+    {"noinotify", OPTION_RATE, AT(inotify), false},
     {"nosuid", OPTION_BOOL, AT(suid), false},
     {"noxattr", OPTION_BOOL, AT(xattr), false},
     {"ro", OPTION_BOOL, AT(read_only), true},
@@ -49,7 +52,7 @@ static const struct option options[] = {
 
 void fs_options_init(struct fs_options *out)
 {
-    *out = (struct fs_options){.magic = FS_MAGIC_HIDDEN, .inotify = true};
+    *out = (struct fs_options){.magic = FS_MAGIC_HIDDEN, .inotify = INOTIFY_RATE};
 }
 
 static enum nx_code parse_magic(const char *value, enum fs_magic *out, struct nx_err *err)
@@ -76,6 +79,31 @@ static enum nx_code parse_conflict(const char *value, bool *out, struct nx_err *
     return NX_OK;
 }
 
+/* Nothing, `on`, `off`, or how many changes a second. */
+static enum nx_code parse_rate(const struct option *option, const char *value, uint32_t *out,
+                               struct nx_err *err)
+{
+    unsigned rate = 0;
+    int end = 0;
+
+    if (!value || (option->value && strcmp(value, "on") == 0)) {
+        *out = option->value ? INOTIFY_RATE : 0;
+        return NX_OK;
+    }
+    if (option->value && strcmp(value, "off") == 0) {
+        *out = 0;
+        return NX_OK;
+    }
+    if (!option->value || value[0] < '1' || value[0] > '9' || strlen(value) > 7 ||
+        sscanf(value, "%u%n", &rate, &end) != 1 || value[end] || rate > INOTIFY_RATE_MAX)
+        return nx_fail(err, NX_EINVAL,
+                       "mount option '%s=%s': inotify takes on, off, or changes a second from 1 to "
+                       "%u",
+                       option->name, value, INOTIFY_RATE_MAX);
+    *out = rate;
+    return NX_OK;
+}
+
 enum nx_code fs_options_parse(struct fs_options *out, const char *item, struct nx_err *err)
 {
     const char *equals = strchr(item, '=');
@@ -92,6 +120,8 @@ enum nx_code fs_options_parse(struct fs_options *out, const char *item, struct n
             return parse_magic(value, field, err);
         if (option->type == OPTION_CONFLICT)
             return parse_conflict(value, field, err);
+        if (option->type == OPTION_RATE)
+            return parse_rate(option, value, field, err);
         if (value)
             return nx_fail(err, NX_EINVAL, "mount option '%s' takes no value", option->name);
         *(bool *)field = option->value;

@@ -1,10 +1,10 @@
 /*
  * session.c - a mount's life.
  *
- *   fs_mount: prepare -> session -> kernel mount -> notifier -> workers
+ *   fs_mount: prepare -> session -> kernel mount -> notifier -> workers -> ghost
  *   ends by itself (umount, fusermount3 -u): the workers see ENODEV, `ended` is called
- *   fs_unmount: detach -> workers end -> handles are released, complete stages committed -> query
- *               threads end -> notifier -> session
+ *   fs_unmount: ghost ends -> detach -> workers end -> handles are released, complete stages
+ *               committed -> query threads end -> notifier -> session
  */
 #include <errno.h>
 #include <fuse_log.h>
@@ -19,6 +19,7 @@
 #include "fs/errors.h"
 #include "fs/find.h"
 #include "fs/ghosts.h"
+#include "fs/ghost.h"
 #include "fs/handle.h"
 #include "fs/loop.h"
 #include "fs/notify.h"
@@ -76,10 +77,12 @@ static void destroy(struct fs *fs)
 {
     struct fs *self = fs;
 
+    ghost_stop(fs->ghost);
     loop_free(fs->loop);
     handle_release_all(fs);
     pool_free(fs->pool);
     notifier_free(fs->notifier);
+    ghost_free(fs->ghost); /* the notifier hands it what changes */
     if (fs->session) {
         fuse_session_unmount(fs->session);
         fuse_session_destroy(fs->session);
@@ -117,6 +120,8 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
         return nx_fail_nomem(err);
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);
+    if (rc == NX_OK)
+        rc = ghost_new(fs, &fs->ghost, err);
     return rc == NX_OK ? notifier_new(fs, &fs->notifier, err) : rc;
 }
 
@@ -181,6 +186,8 @@ enum nx_code fs_mount(struct nx_db *db, const char *mountpoint, const struct fs_
         rc = notifier_start(fs->notifier, err);
     if (rc == NX_OK)
         rc = loop_start(fs, WORKERS, session_gone, &fs->loop, err);
+    if (rc == NX_OK)
+        rc = ghost_start(fs->ghost, err);
     if (rc != NX_OK) {
         destroy(fs);
         return rc;
@@ -193,6 +200,7 @@ void fs_unmount(struct fs *fs)
 {
     if (!fs)
         return;
+    ghost_stop(fs->ghost);
     if (!loop_wait(fs->loop, 0)) {
         takeover_detach(fs->mountpoint);
         loop_wait(fs->loop, UNMOUNT_PATIENCE_MS);
