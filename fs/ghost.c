@@ -427,25 +427,42 @@ static bool is_ghost(fuse_req_t req)
            fuse_req_ctx(req)->pid == atomic_load_explicit(&ghost->thread_id, memory_order_relaxed);
 }
 
-enum name_role { NAME_OTHER, NAME_SOURCE, NAME_TARGET };
+/* What a name is in the call that is being made. A copy: the kernel orders the answer before the
+ * item's end, which no tool can see. */
+struct part {
+    enum { PART_NONE, PART_SOURCE, PART_TARGET } role;
+    enum act act;
+    nx_ino gone, to_dir;
+    enum nx_kind gone_kind;
+    char to_name[NX_NAME_MAX + 1];
+};
 
-/* What a name is in the call that is being made; `*item` lives as long as the call. */
-static enum name_role role_of(struct ghost *ghost, nx_ino dir, const char *name, enum act *act,
-                              const struct ghost_item **item)
+/* The lock is held. */
+static void copy_item(const struct ghost_item *item, struct part *out)
 {
-    enum name_role role = NAME_OTHER;
+    out->gone = item->gone;
+    out->gone_kind = item->gone_kind;
+    out->to_dir = item->to_dir;
+    snprintf(out->to_name, sizeof out->to_name, "%s", item->to_name);
+}
 
+static void part_of(struct ghost *ghost, nx_ino dir, const char *name, struct part *out)
+{
+    const struct ghost_item *item;
+
+    out->role = PART_NONE;
     pthread_mutex_lock(&ghost->mu);
-    *act = ghost->act;
-    *item = ghost->item;
-    if (*act == ACT_PROBE)
+    out->act = ghost->act;
+    item = ghost->item;
+    if (out->act == ACT_PROBE)
         ghost->known = true;
-    else if (*act == ACT_MOVE && (*item)->to_dir == dir && strcmp((*item)->to_name, name) == 0)
-        role = NAME_TARGET;
-    else if (*act != ACT_NONE && (*item)->dir == dir && strcmp((*item)->name, name) == 0)
-        role = NAME_SOURCE;
+    if (item && item->dir == dir && strcmp(item->name, name) == 0)
+        out->role = PART_SOURCE;
+    else if (item && item->to_dir == dir && strcmp(item->to_name, name) == 0)
+        out->role = PART_TARGET;
+    if (item)
+        copy_item(item, out);
     pthread_mutex_unlock(&ghost->mu);
-    return role;
 }
 
 /* Of no duration: the generation is one of the past. */
@@ -454,14 +471,13 @@ static void reply_short(fuse_req_t req, const struct nx_attr *attr)
     reply_entry(req, attr, atomic_load(&fs_of(req)->generation) - 1);
 }
 
-static void reply_gone(fuse_req_t req, const struct ghost_item *item)
+static void reply_gone(fuse_req_t req, const struct part *part)
 {
     struct fs *fs = fs_of(req);
-    bool folder = is_folder(item->gone_kind);
+    bool folder = is_folder(part->gone_kind);
 
-    reply_short(req, &(struct nx_attr){.ino = item->gone,
-                                       .parent = item->dir,
-                                       .kind = item->gone_kind,
+    reply_short(req, &(struct nx_attr){.ino = part->gone,
+                                       .kind = part->gone_kind,
                                        .mode = folder ? 0700 : 0600,
                                        .uid = fs->uid,
                                        .gid = fs->gid,
@@ -478,26 +494,24 @@ static bool find_now(fuse_req_t req, nx_ino dir, const char *name, struct nx_att
 
 void ghost_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct ghost *ghost = fs_of(req)->ghost;
-    const struct ghost_item *item;
+    struct part part;
     struct nx_attr attr;
-    enum name_role role;
-    enum act act;
 
     if (!is_ghost(req)) {
         names_lookup(req, parent, name);
         return;
     }
-    role = role_of(ghost, parent, name, &act, &item);
-    if (role == NAME_TARGET || (role == NAME_SOURCE && act == ACT_CREATE))
+    part_of(fs_of(req)->ghost, parent, name, &part);
+    if (part.role == PART_TARGET || (part.role == PART_SOURCE && part.act == ACT_CREATE)) {
         fuse_reply_err(req, ENOENT); /* not yet */
-    else if (role == NAME_SOURCE && act == ACT_DELETE)
-        reply_gone(req, item); /* still */
-    else if (role == NAME_SOURCE && act == ACT_MOVE) {
-        if (find_now(req, item->to_dir, item->to_name, &attr))
+    } else if (part.role == PART_SOURCE && part.act == ACT_DELETE) {
+        reply_gone(req, &part); /* still */
+    } else if (part.role == PART_SOURCE && part.act == ACT_MOVE) {
+        if (find_now(req, part.to_dir, part.to_name, &attr))
             reply_short(req, &attr);
-    } else
+    } else {
         names_lookup(req, parent, name);
+    }
 }
 
 void ghost_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)

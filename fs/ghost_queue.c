@@ -56,7 +56,7 @@ static struct ghost_item *find(struct ghost_queue *queue, nx_ino dir, const char
 static struct ghost_item *append(struct ghost_queue *queue, const struct nx_event *event)
 {
     bool is_move = event->type == NX_EVENT_RENAME;
-    size_t len = strlen(event->name) + 1, to_len = is_move ? strlen(event->to_name) + 1 : 0;
+    size_t len = strlen(event->name) + 1, to_len = is_move ? strlen(event->to_name) + 1 : 1;
     struct ghost_item *item = calloc(1, sizeof *item + len + to_len);
     struct ghost_item **at;
 
