@@ -185,12 +185,14 @@ static struct nx_db *db_new(const struct nx_db_options *options)
     pins_init(&db->pins);
     recent_init(&db->recent);
     trash_init(&db->trash);
+    feed_init(&db->feed);
     return db;
 }
 
 static void db_free(struct nx_db *db)
 {
     tx_pool_fini(db);
+    feed_fini(&db->feed);
     trash_fini(&db->trash);
     recent_fini(&db->recent);
     pins_fini(&db->pins);
@@ -211,10 +213,18 @@ static enum nx_code start(struct nx_db *db, const char *dir, struct nx_err *err)
         rc = clean_spill_dir(db, dir, err);
     if (rc == NX_OK)
         rc = xattr_start(db, err);
+    if (rc == NX_OK)
+        rc = feed_load(db, err);
     if (rc != NX_OK || db->read_only)
         return rc;
     rc = trash_orphans(db, err);
-    return rc == NX_OK ? trash_start(db, err) : rc;
+    if (rc == NX_OK)
+        rc = feed_start(db, err);
+    if (rc == NX_OK)
+        rc = trash_start(db, err);
+    if (rc != NX_OK)
+        feed_stop(db);
+    return rc;
 }
 
 enum nx_code nx_db_open(const char *dir, const struct nx_db_options *options, struct nx_db **out,
@@ -252,6 +262,7 @@ enum nx_code nx_db_close(struct nx_db *db, struct nx_err *err)
     if (!db)
         return NX_OK;
     trash_stop(db);
+    feed_stop(db);
     rc = nx_engine_close(db->engine, err);
     numbers_fini(&db->numbers);
     db_free(db);

@@ -22,6 +22,8 @@ enum key_kind {
     KEY_BODY = 0x21,     /* collection, id */
     KEY_TRASH = 0x30,    /* directory that was dropped */
     KEY_ORPHAN = 0x31,   /* plain file without a name that is still open */
+    KEY_CHANGES = 0x32,  /* position in the feed */
+    KEY_LABEL = 0x33,    /* directory, position in the feed: its name and place before it */
 };
 
 #define KEY_MAX_BYTES (1 + 8 + NX_ID_MAX_BYTES)

@@ -597,6 +597,20 @@ static enum nx_code mend_orphan(struct mend *m, uint64_t ino, struct nx_slice ta
     return drop(m, KEY_ORPHAN, ino, tail, err);
 }
 
+/* --- the feed: with rows lost it would pass over changes and not know it -----------------------
+ */
+
+static enum nx_code drop_feed(struct mend *m, struct nx_err *err)
+{
+    struct key begin, end;
+
+    key_of_kind(&begin, KEY_CHANGES);
+    key_of_kind(&end, KEY_LABEL + 1u);
+    if (nx_batch_delete_range(m->batch, key_slice(&begin), key_slice(&end)) != NX_OK)
+        return nx_fail_nomem(err);
+    return commit(m, err);
+}
+
 /* --- counters -----------------------------------------------------------------------------------
  */
 
@@ -718,8 +732,10 @@ static enum nx_code run(struct mend *m, struct nx_err *err)
         {KEY_TRASH, mend_trash},       {KEY_ORPHAN, mend_orphan}, {KEY_ENTRY, count_entry},
         {KEY_COUNTERS, drop_counters},
     };
-    enum nx_code rc = each(m, KEY_NODE, note_node, err);
+    enum nx_code rc = drop_feed(m, err);
 
+    if (rc == NX_OK)
+        rc = each(m, KEY_NODE, note_node, err);
     if (rc == NX_OK)
         rc = make_root(m, err);
     for (size_t i = 0; i < sizeof passes / sizeof passes[0] && rc == NX_OK; i++) {

@@ -125,6 +125,7 @@ static enum nx_code create_directory(struct tx *tx, const struct place *place, e
         return rc;
     tx_put_node(tx, ino, &node);
     tx_put_counters(tx, ino, &counters);
+    tx_change_directory(tx, kind, ino, NULL);
     *attr = (struct nx_attr){.ino = ino,
                              .parent = place->dir,
                              .kind = kind,

@@ -170,12 +170,15 @@ enum nx_code place_remove(struct tx *tx, struct place *place, struct nx_err *err
 {
     enum nx_code rc;
 
-    if (place->is_document)
+    if (place->is_document) {
+        tx_change_document(tx, place_has_document(place), false, place->dir, id_slice(&place->id));
         return place_remove_document(tx, place, true, err);
+    }
     rc = place_remove_plain(tx, place, err);
     if (rc != NX_OK)
         return rc;
     if (place_is_directory(place)) {
+        tx_change_directory(tx, NX_KIND_FILE, place->entry.ino, &place->node);
         tx_delete_node(tx, place->entry.ino);
         tx_delete(tx, KEY_COUNTERS, place->entry.ino);
     } else {

@@ -52,6 +52,11 @@ static inline enum nx_kind place_kind(const struct place *place)
         return place->node.kind;
     return place->header.flags & DOC_DRAFT ? NX_KIND_DRAFT : NX_KIND_DOCUMENT;
 }
+/* A document, not only a draft. */
+static inline bool place_has_document(const struct place *place)
+{
+    return place->is_document && place->exists && !(place->header.flags & DOC_DRAFT);
+}
 static inline struct nx_slice place_body(const struct place *place)
 {
     return nx_slice(place->buf.data + place->body_at, place->buf.len - place->body_at);

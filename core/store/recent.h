@@ -19,6 +19,7 @@ struct recent {
     struct recent_item {
         uint64_t collection, ino; /* ino 0: none */
         uint64_t until_ns;
+        uint64_t held; /* position in the feed of the notice that it went, held back; 0: none */
         struct nx_id id;
     } items[RECENT_COUNT]; /* guarded by mu, as the rest */
     unsigned at;
@@ -29,6 +30,14 @@ void recent_init(struct recent *recent);
 void recent_fini(struct recent *recent);
 void recent_add(struct recent *recent, uint64_t collection, const struct nx_id *id, uint64_t ino,
                 uint64_t now_ns);
+/* The notice of it is at this position of the feed. */
+void recent_hold(struct recent *recent, uint64_t ino, uint64_t position);
+/* The first position that is held back, UINT64_MAX when none is; and until when. */
+uint64_t recent_held(struct recent *recent, uint64_t now_ns, uint64_t *until_ns);
+/* Was it renamed away, and where is the notice of it, if that is held back (else 0)? It stays so
+ * until recent_take. */
+bool recent_find(struct recent *recent, uint64_t collection, struct nx_slice id, uint64_t now_ns,
+                 uint64_t *held);
 /* The number that the document had, once; 0 when it was not renamed away lately. */
 uint64_t recent_take(struct recent *recent, uint64_t collection, struct nx_slice id,
                      uint64_t now_ns);

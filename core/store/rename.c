@@ -91,6 +91,7 @@ static enum nx_code touch_moved(struct tx *tx, const struct place *place, struct
 static enum nx_code move_plain(struct move *move, struct nx_err *err)
 {
     struct tx *tx = move->tx;
+    struct node before = move->from.node;
     enum nx_kind kind;
     enum nx_code rc = check_replace(move, err);
 
@@ -104,6 +105,8 @@ static enum nx_code move_plain(struct move *move, struct nx_err *err)
         rc = place_remove(tx, &move->to, err);
     if (rc == NX_OK)
         rc = place_put_plain(tx, &move->to, move->from.entry.ino, kind, err);
+    if (rc == NX_OK)
+        tx_change_directory(tx, kind, move->from.entry.ino, &before);
     if (rc == NX_OK)
         tx_event_rename(tx, kind, move->from.entry.ino, move->from.dir, move->from.name,
                         move->to.dir, move->to.name);
@@ -170,9 +173,9 @@ static enum nx_code parse_file(struct tx *tx, const struct place *file, const st
 /* The number of the document that a file becomes: that of the document it replaces, of one renamed
  * away a moment ago, of the file itself when nothing else needs it, or a new one. */
 static enum nx_code choose_number(struct tx *tx, const struct place *file, const struct place *doc,
-                                  struct doc_header *header, bool *keeps_file, struct nx_err *err)
+                                  struct doc_header *header, bool *keeps_file, bool *updated,
+                                  struct nx_err *err)
 {
-    struct nx_io *io = tx->db->io;
     uint64_t fresh;
     enum nx_code rc = numbers_take(&tx->db->numbers, 2, &fresh, err);
 
@@ -180,9 +183,8 @@ static enum nx_code choose_number(struct tx *tx, const struct place *file, const
     header->revision = fresh + 1;
     if (rc != NX_OK)
         return rc;
-    header->ino = doc->exists ? doc->header.ino
-                              : recent_take(&tx->db->recent, doc->dir, id_slice(&doc->id),
-                                            io->ops->monotonic_ns(io));
+    header->ino =
+        doc->exists ? doc->header.ino : tx_reborn(tx, doc->dir, id_slice(&doc->id), updated);
     if (header->ino)
         return NX_OK;
     *keeps_file = file->node.nlink == 1 && !pins_held(&tx->db->pins, file->entry.ino);
@@ -206,7 +208,7 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     struct tx *tx = move->tx;
     struct doc_header header;
     struct body body;
-    bool keeps_number;
+    bool keeps_number, updated = place_has_document(&move->to);
     enum nx_code rc = parse_file(tx, &move->from, &move->to, &text, &work, &body, err);
 
     if (rc == NX_OK)
@@ -214,7 +216,7 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     if (rc != NX_OK)
         return rc;
     header_of_file(tx, &move->from.node, &body, &header);
-    rc = choose_number(tx, &move->from, &move->to, &header, &keeps_number, err);
+    rc = choose_number(tx, &move->from, &move->to, &header, &keeps_number, &updated, err);
     if (rc == NX_OK)
         rc = place_remove_plain(tx, &move->from, err);
     if (rc == NX_OK && !keeps_number)
@@ -225,6 +227,9 @@ static enum nx_code commit_file(struct move *move, struct nx_err *err)
     rc = place_put_document(tx, &move->to, &header, body.bson, body.source, err);
     if (rc == NX_OK)
         rc = touch_directory(tx, move->to.dir, err);
+    if (rc == NX_OK)
+        tx_change_document(tx, updated, !(header.flags & DOC_DRAFT), move->to.dir,
+                           id_slice(&move->to.id));
     if (rc == NX_OK)
         tx_event_rename(tx, header.flags & DOC_DRAFT ? NX_KIND_DRAFT : NX_KIND_DOCUMENT, header.ino,
                         move->from.dir, move->from.name, move->to.dir, move->to.name);
@@ -258,7 +263,6 @@ static enum nx_code put_text_file(struct tx *tx, const struct place *doc, nx_ino
 static enum nx_code move_away(struct move *move, struct nx_err *err)
 {
     struct tx *tx = move->tx;
-    struct nx_io *io = tx->db->io;
     nx_ino ino;
     enum nx_code rc;
 
@@ -277,8 +281,9 @@ static enum nx_code move_away(struct move *move, struct nx_err *err)
         rc = place_put_plain(tx, &move->to, ino, NX_KIND_FILE, err);
     if (rc != NX_OK)
         return rc;
-    recent_add(&tx->db->recent, move->from.dir, &move->from.id, move->from.header.ino,
-               io->ops->monotonic_ns(io));
+    tx_hold(tx, move->from.dir, &move->from.id, move->from.header.ino);
+    tx_change_document(tx, place_has_document(&move->from), false, move->from.dir,
+                       id_slice(&move->from.id));
     tx_event_rename(tx, NX_KIND_FILE, ino, move->from.dir, move->from.name, move->to.dir,
                     move->to.name);
     return NX_OK;
@@ -351,6 +356,10 @@ static enum nx_code move_document(struct move *move, struct nx_err *err)
         rc = touch_directory(tx, move->to.dir, err);
     if (rc != NX_OK)
         return rc;
+    tx_change_document(tx, place_has_document(&move->from), false, move->from.dir,
+                       id_slice(&move->from.id));
+    tx_change_document(tx, place_has_document(&move->to), place_has_document(&move->from),
+                       move->to.dir, id_slice(&move->to.id));
     tx_event_rename(tx, place_kind(&move->from), move->from.header.ino, move->from.dir,
                     move->from.name, move->to.dir, move->to.name);
     return NX_OK;
@@ -361,6 +370,7 @@ static enum nx_code move_document(struct move *move, struct nx_err *err)
 static enum nx_code exchange_plain(struct move *move, struct nx_err *err)
 {
     struct tx *tx = move->tx;
+    struct node from_before = move->from.node, to_before = move->to.node;
     enum nx_kind from_kind, to_kind;
     enum nx_code rc = touch_moved(tx, &move->from, err);
 
@@ -378,7 +388,11 @@ static enum nx_code exchange_plain(struct move *move, struct nx_err *err)
         rc = place_put_plain(tx, &move->to, move->from.entry.ino, from_kind, err);
     if (rc == NX_OK)
         rc = place_put_plain(tx, &move->from, move->to.entry.ino, to_kind, err);
-    return rc;
+    if (rc != NX_OK)
+        return rc;
+    tx_change_directory(tx, from_kind, move->from.entry.ino, &from_before);
+    tx_change_directory(tx, to_kind, move->to.entry.ino, &to_before);
+    return NX_OK;
 }
 
 static enum nx_code exchange_documents(struct move *move, struct nx_err *err)
@@ -392,6 +406,10 @@ static enum nx_code exchange_documents(struct move *move, struct nx_err *err)
         return rc;
     /* the second copy replaced a document of this number, the first one of the other's */
     tx_put_document_node(tx, move->from.header.ino, move->to.dir, id_slice(&move->to.id));
+    tx_change_document(tx, place_has_document(&move->from), place_has_document(&move->to),
+                       move->from.dir, id_slice(&move->from.id));
+    tx_change_document(tx, place_has_document(&move->to), place_has_document(&move->from),
+                       move->to.dir, id_slice(&move->to.id));
     rc = xattr_copy(tx, move->from.header.ino, move->from.header.ino, err);
     return rc == NX_OK ? xattr_copy(tx, move->to.header.ino, move->to.header.ino, err) : rc;
 }
@@ -423,6 +441,7 @@ static enum nx_code exchange_file(struct tx *tx, struct place *file, struct plac
     rc = put_text_file(tx, doc, file->entry.ino, err);
     if (rc == NX_OK)
         rc = xattr_swap(tx, file->entry.ino, doc->header.ino, err);
+    tx_change_document(tx, place_has_document(doc), true, doc->dir, id_slice(&doc->id));
     return rc == NX_OK ? place_put_document(tx, doc, &header, body.bson, body.source, err) : rc;
 }
 

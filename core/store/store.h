@@ -16,6 +16,7 @@
 
 #include "base/lock.h"
 #include "store/events.h"
+#include "store/feed.h"
 #include "store/keys.h"
 #include "store/numbers.h"
 #include "store/pins.h"
@@ -40,6 +41,7 @@ struct nx_db {
     struct pins pins;
     struct recent recent;
     struct trash trash;
+    struct feed feed;
     /* Some node has extended attributes, or had: its record goes with it. Set before the first is
      * committed, under the node's lock. */
     _Atomic bool xattrs;

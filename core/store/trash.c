@@ -35,6 +35,7 @@ static enum nx_code mark_dropped(struct tx *tx, nx_ino ino, struct nx_err *err)
 
     if (rc != NX_OK)
         return rc;
+    tx_change_directory(tx, NX_KIND_FILE, ino, &node);
     node.flags |= NODE_DROPPED;
     tx_put_node(tx, ino, &node);
     tx_put_mark(tx, KEY_TRASH, ino);

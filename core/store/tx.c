@@ -30,6 +30,9 @@ static void tx_free(struct tx *tx)
 {
     nx_batch_free(tx->batch);
     free(tx->dirs);
+    nx_buf_fini(&tx->changes);
+    nx_buf_fini(&tx->rows);
+    nx_buf_fini(&tx->labels);
     nx_buf_fini(&tx->events);
     nx_buf_fini(&tx->event_names);
     nx_buf_fini(&tx->value);
@@ -55,7 +58,7 @@ static struct tx *take_idle(struct nx_db *db)
 static bool is_small(const struct tx *tx)
 {
     return nx_batch_bytes(tx->batch) + tx->events.cap + tx->event_names.cap + tx->value.cap +
-               tx->read.cap <
+               tx->read.cap + tx->changes.cap <
            KEEP_BYTES;
 }
 
@@ -71,6 +74,10 @@ static void give_back(struct tx *tx)
     tx->dir_count = 0;
     nx_buf_clear(&tx->events);
     nx_buf_clear(&tx->event_names);
+    nx_buf_clear(&tx->changes);
+    nx_buf_clear(&tx->rows);
+    nx_buf_clear(&tx->labels);
+    tx->renamed_away = 0;
     tx->failed = NX_OK;
     tx->stripes = 0;
     nx_mutex_lock(&db->idle_mu);
@@ -127,6 +134,12 @@ static void unlock(struct tx *tx) NX_NO_THREAD_SAFETY
         stripes_unlock(&tx->db->stripes, tx->stripes);
     if (tx->names)
         nx_mutex_unlock(&tx->db->names);
+}
+
+static void abandon(struct tx *tx) NX_NO_THREAD_SAFETY
+{
+    tx_feed_end(tx);
+    unlock(tx);
 }
 
 /* --- submit ----------------------------------------------------------------------------------- */
@@ -195,9 +208,10 @@ static void write_counters(struct tx *tx)
             tx_put_counters(tx, tx->dirs[i].ino, &tx->dirs[i].counters);
 }
 
-static enum nx_code submit(struct tx *tx, nx_commit_fn done, void *arg, struct nx_err *err)
+static enum nx_code submit_batch(struct tx *tx, nx_commit_fn done, void *arg, struct nx_err *err)
 {
     write_counters(tx);
+    tx_feed_begin(tx);
     if (tx->failed != NX_OK)
         return nx_fail(err, tx->failed, "%s", nx_code_text(tx->failed));
     if (nx_batch_count(tx->batch) == 0) {
@@ -206,6 +220,14 @@ static enum nx_code submit(struct tx *tx, nx_commit_fn done, void *arg, struct n
     }
     return nx_engine_submit(tx->db->engine, tx->batch, tx->change.durability, false, done, arg,
                             err);
+}
+
+static enum nx_code submit(struct tx *tx, nx_commit_fn done, void *arg, struct nx_err *err)
+{
+    enum nx_code rc = submit_batch(tx, done, arg, err);
+
+    tx_feed_end(tx);
+    return rc;
 }
 
 static void emit(struct tx *tx)
@@ -255,7 +277,7 @@ static enum nx_code finish_with_ticket(struct tx *tx, struct nx_err *err)
     enum nx_code rc;
 
     if (!ticket) {
-        unlock(tx);
+        abandon(tx);
         return nx_fail_nomem(err);
     }
     atomic_init(&ticket->left, 2);
@@ -285,7 +307,7 @@ enum nx_code tx_finish(struct tx *tx, enum nx_code rc, struct nx_err *err)
     if (rc == NX_OK && tx->failed != NX_OK)
         rc = nx_fail(err, tx->failed, "%s", nx_code_text(tx->failed));
     if (rc != NX_OK)
-        unlock(tx);
+        abandon(tx);
     else if (!tx->change.done)
         rc = finish_waiting(tx, err);
     else if (tx->notify)
@@ -298,7 +320,7 @@ enum nx_code tx_finish(struct tx *tx, enum nx_code rc, struct nx_err *err)
 
 void tx_cancel(struct tx *tx)
 {
-    unlock(tx);
+    abandon(tx);
     give_back(tx);
 }
 

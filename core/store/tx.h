@@ -35,7 +35,13 @@ struct tx {
     enum nx_code failed;
     struct tx_dir *dirs; /* owned */
     size_t dir_count, dir_cap;
-    struct nx_buf events; /* of struct tx_event */
+    struct nx_buf changes;     /* for the feed, row by row, each with room for its time */
+    struct nx_buf rows;        /* of size_t: where each begins in `changes` */
+    struct nx_buf labels;      /* what directories were called, until the position is known */
+    struct feed_flight flight; /* of the changes in the feed */
+    nx_ino changed_dir;        /* of the last change in the row */
+    nx_ino renamed_away;       /* a document that may come back: its notice is held; 0: none */
+    struct nx_buf events;      /* of struct tx_event */
     struct nx_buf event_names;
     struct nx_buf value; /* a record being encoded */
     struct nx_buf read;  /* for the reads of the change */
@@ -102,6 +108,24 @@ enum nx_code change_node(struct nx_db *db, nx_ino ino, const struct nx_change *c
 enum nx_code change_attributes(struct tx *tx, nx_ino ino, struct node *node, unsigned mask,
                                const struct nx_attr *values, struct nx_attr *out,
                                struct nx_err *err);
+
+/* --- for the feed: tx_feed.c ------------------------------------------------------------------ */
+
+/* There was, there is now a document of this id; with new content if both. */
+void tx_change_document(struct tx *tx, bool was, bool is, nx_ino collection, struct nx_slice id);
+/* A directory, which was `before` (NULL: not there) and is of `kind` now, perhaps elsewhere; to
+ * drop it, any kind but a collection. What else than collections comes and goes is not told. */
+void tx_change_directory(struct tx *tx, enum nx_kind kind, nx_ino dir, const struct node *before);
+/* The number of a document of this id that was renamed away a moment ago, once; 0: none. The notice
+ * that it went is then withdrawn: it is *updated. */
+nx_ino tx_reborn(struct tx *tx, nx_ino collection, struct nx_slice id, bool *updated);
+/* The document went by a rename and may come back: the notice of it is held. */
+void tx_hold(struct tx *tx, nx_ino collection, const struct nx_id *id, nx_ino ino);
+/* Put the rows into the batch; readers stop before them until tx_feed_end. */
+void tx_feed_begin(struct tx *tx);
+void tx_feed_end(struct tx *tx);
+
+/* --- notices to the subscriber ---------------------------------------------------------------- */
 
 /* Names are copied. */
 void tx_event(struct tx *tx, enum nx_event_type type, enum nx_kind kind, nx_ino ino, nx_ino parent,

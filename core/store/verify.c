@@ -9,7 +9,8 @@
  *   I7  a directory in the trash is marked there, and only such
  *   I8  every number was given: it is below the reserved one
  *   I9  a document's BSON is valid and its text has the length that its header says
- *   I10 extended attributes belong to a node and are in order */
+ *   I10 extended attributes belong to a node and are in order
+ *   I11 rows of the feed and former names can be decoded, and no row reaches into the next */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ struct verify {
     uint64_t next;                   /* I8 */
     uint64_t file, found, counted;   /* I6: pieces of the file that the pass is in */
     uint64_t all_found, all_counted; /* of all files */
+    uint64_t feed_end;               /* I11: where the row before ends */
     struct nx_buf links;             /* uint64_t: the node of every plain entry, sorted */
     struct nx_buf buf, text, whole;
 };
@@ -470,6 +472,30 @@ static enum nx_code check_orphan(struct verify *v, uint64_t ino, struct nx_slice
     return NX_OK;
 }
 
+/* --- the feed --------------------------------------------------------------------------------- */
+
+static enum nx_code check_changes(struct verify *v, uint64_t position, struct nx_slice tail,
+                                  struct nx_slice value, struct nx_err *err)
+{
+    bool is_whole = tail.len == 0 && feed_row_is_whole(value);
+
+    if (!is_whole || position < v->feed_end)
+        return BROKEN(err, "the change feed cannot be read at %" PRIu64 " (I11)", position);
+    v->feed_end = position + FEED_KEY_BYTES + value.len;
+    return NX_OK;
+}
+
+static enum nx_code check_label(struct verify *v, uint64_t dir, struct nx_slice tail,
+                                struct nx_slice value, struct nx_err *err)
+{
+    uint64_t parent;
+
+    (void)v;
+    if (tail.len != 8 || !get_varint(value.data, value.data + value.len, &parent))
+        return BROKEN(err, "a former name of %" PRIu64 " cannot be read (I11)", dir);
+    return NX_OK;
+}
+
 /* --- all -------------------------------------------------------------------------------------- */
 
 /* Entries come before nodes, which need the links counted. */
@@ -480,7 +506,7 @@ static const struct pass {
     {KEY_ENTRY, check_entry},       {KEY_LISTING, check_listing}, {KEY_NODE, check_node},
     {KEY_COUNTERS, check_counters}, {KEY_CHUNK, check_chunk},     {KEY_XATTR, check_xattr},
     {KEY_DOCUMENT, check_document}, {KEY_BODY, check_body},       {KEY_TRASH, check_trash},
-    {KEY_ORPHAN, check_orphan},
+    {KEY_ORPHAN, check_orphan},     {KEY_CHANGES, check_changes},   {KEY_LABEL, check_label},
 };
 
 struct pass_run {

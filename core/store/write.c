@@ -304,9 +304,10 @@ static void set_metadata(const struct tx *tx, const struct item *item, const str
 }
 
 /* A new document's number: the one it had when it was renamed away a moment ago, or `fresh`. */
-static nx_ino number_of(struct nx_db *db, const struct item *item, struct nx_slice id, nx_ino fresh)
+static nx_ino number_of(struct tx *tx, const struct item *item, struct nx_slice id, nx_ino fresh,
+                        bool *updated)
 {
-    nx_ino old = recent_take(&db->recent, item->collection, id, db->io->ops->monotonic_ns(db->io));
+    nx_ino old = tx_reborn(tx, item->collection, id, updated);
 
     return old ? old : fresh;
 }
@@ -318,7 +319,7 @@ static void put_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir,
 {
     const uint8_t *data = write->data.data;
     struct nx_slice id = item_id(write, item);
-    bool was_document = is_document(now), was_there = now->exists;
+    bool was_document = is_document(now), was_there = now->exists, updated = was_document;
     struct doc_header header = {.flags = item->flags,
                                 .layout = item->layout,
                                 .revision = numbers + 1,
@@ -326,7 +327,7 @@ static void put_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir,
                                 .bson_bytes = item->bson_bytes};
 
     set_metadata(tx, item, now, &header);
-    header.ino = was_there ? now->header.ino : number_of(tx->db, item, id, numbers);
+    header.ino = was_there ? now->header.ino : number_of(tx, item, id, numbers, &updated);
     tx_put_document(tx, item->collection, id, &header,
                     nx_slice(data + item->bson_at, item->bson_bytes),
                     nx_slice(data + item->source_at, item->source_bytes), now->stored_large);
@@ -345,6 +346,7 @@ static void put_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir,
     now->stored_large |= header.flags & DOC_LARGE;
     now->exists = true;
     now->header = header;
+    tx_change_document(tx, updated, true, item->collection, id);
     tx_event_document(tx, was_there ? NX_EVENT_UPDATE : NX_EVENT_CREATE, &header, item->collection,
                       id);
 }
@@ -362,6 +364,7 @@ static void delete_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir
     tx_touch(tx, dir);
     result->deleted++;
     now->exists = false;
+    tx_change_document(tx, true, false, item->collection, id);
     tx_event_document(tx, NX_EVENT_DELETE, &now->header, item->collection, id);
 }
 
