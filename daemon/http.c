@@ -36,6 +36,7 @@ enum {
     CONNECTION_BYTES = 256 << 10, /* libmicrohttpd's, for the head and to read into */
     DRAIN_SECONDS = 5,            /* what runs may finish for so long at the end */
     WATCH_MS = 250,               /* between two looks for clients that are gone */
+    QUIET_MS = 15000,             /* an endless answer is asked for a sign of life after so long */
 };
 /* What is read of a body nobody wants, so that a client that only sends gets its answer; one that
  * announces more is answered at once and hung up on. */
@@ -51,6 +52,8 @@ struct exchange {
     char *target; /* owned */
     enum exchange_state state;
     bool with_worker;  /* the connection is suspended; guarded by server->mu */
+    bool waiting;      /* an endless answer waits for more; guarded by server->mu */
+    unsigned quiet_ms; /* for so long; guarded by server->mu */
     uint64_t received; /* bytes of body */
     struct job job;
     size_t sent;                   /* bytes of response.body that are sent, of a stream */
@@ -121,6 +124,23 @@ static bool client_is_gone(const struct exchange *ex)
     return poll(&fd, 1, 0) == 1 && fd.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
+/* The lock is held. */
+static void wake_if_due(struct exchange *ex)
+{
+    struct stream *stream = &ex->request.response.stream;
+
+    if (!ex->waiting)
+        return;
+    ex->quiet_ms += WATCH_MS;
+    if (ex->quiet_ms < QUIET_MS && !atomic_load(&ex->request.canceled) &&
+        !atomic_load(&ex->server->draining))
+        return;
+    if (stream->unwait(stream->state)) {
+        ex->waiting = false;
+        crew_submit(ex->server->service->crew, &ex->job);
+    }
+}
+
 static void *watch_clients(void *arg)
 {
     struct http_server *server = arg;
@@ -128,9 +148,11 @@ static void *watch_clients(void *arg)
 
     pthread_mutex_lock(&server->mu);
     while (server->watching) {
-        for (struct exchange *ex = server->exchanges; ex; ex = ex->next)
+        for (struct exchange *ex = server->exchanges; ex; ex = ex->next) {
             if (ex->with_worker && client_is_gone(ex))
                 atomic_store(&ex->request.canceled, true);
+            wake_if_due(ex);
+        }
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += WATCH_MS * 1000000l;
         until.tv_sec += until.tv_nsec / 1000000000;
@@ -168,17 +190,48 @@ static void stop_watcher(struct http_server *server)
 
 /* --- the response ----------------------------------------------------------------------------- */
 
+/* What an endless answer waited for is there: on any thread, that must not wait. */
+static void on_more(void *arg)
+{
+    struct exchange *ex = arg;
+
+    crew_submit(ex->server->service->crew, &ex->job);
+}
+
+/* The connection stays suspended, and no thread has it. False when the server ends. */
+static bool wait_for_more(struct exchange *ex)
+{
+    struct stream *stream = &ex->request.response.stream;
+
+    if (atomic_load(&ex->server->draining))
+        return false;
+    pthread_mutex_lock(&ex->server->mu);
+    ex->waiting = true;
+    ex->quiet_ms = 0;
+    pthread_mutex_unlock(&ex->server->mu);
+    stream->wait(stream->state, on_more, ex);
+    return true;
+}
+
 static void fill_on_worker(void *arg)
 {
     struct exchange *ex = arg;
     struct response *response = &ex->request.response;
     struct nx_err err = NX_ERR_INIT;
 
+    pthread_mutex_lock(&ex->server->mu);
+    ex->waiting = false;
+    pthread_mutex_unlock(&ex->server->mu);
     nx_buf_clear(&response->body);
     ex->sent = 0;
     ex->stream_state = response->stream.fill(response->stream.state, &response->body, &err);
     if (ex->stream_state != NX_OK && ex->stream_state != NX_DONE)
         log_line(LOG_WARN, "http", "an answer was cut off: %s", err.message);
+    if (ex->stream_state == NX_OK && response->stream.wait && response->body.len == 0) {
+        if (wait_for_more(ex))
+            return; /* it may be gone */
+        ex->stream_state = NX_DONE;
+    }
     hand_back(ex);
 }
 
@@ -662,6 +715,7 @@ static void wait_for_active(struct http_server *server)
     until.tv_sec += DRAIN_SECONDS;
     pthread_mutex_lock(&server->mu);
     atomic_store(&server->draining, true);
+    pthread_cond_signal(&server->watch); /* endless answers end now */
     while (server->active && !pthread_cond_timedwait(&server->changed, &server->mu, &until))
         ;
     server->stopping = true;

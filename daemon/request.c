@@ -15,7 +15,7 @@
 
 const char *const header_names[HEADER_COUNT] = {
     "X-API-Key", "Authorization", "Content-Type", "Content-Length", "Accept",
-    "If-Match",  "If-None-Match", "Origin",       "Expect",
+    "If-Match",  "If-None-Match", "Origin",       "Expect",         "Last-Event-ID",
 };
 
 void request_init(struct request *req, struct service *service)
@@ -64,7 +64,8 @@ static void answer_options(struct request *req, const char *allow)
         return;
     response_add_header(response, "Access-Control-Allow-Methods", allow);
     response_add_header(response, "Access-Control-Allow-Headers",
-                        "Authorization, Content-Type, If-Match, If-None-Match, X-API-Key");
+                        "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, "
+                        "X-API-Key");
     response_add_header(response, "Access-Control-Max-Age", "600");
 }
 

@@ -32,6 +32,7 @@ enum header {
     HEADER_IF_NONE_MATCH,
     HEADER_ORIGIN,
     HEADER_EXPECT,
+    HEADER_LAST_EVENT_ID,
     HEADER_COUNT
 };
 extern const char *const header_names[HEADER_COUNT];

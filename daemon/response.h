@@ -6,6 +6,7 @@
 #ifndef DAEMON_RESPONSE_H
 #define DAEMON_RESPONSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <nexadb/buf.h>
@@ -14,11 +15,17 @@
 /*
  * A body made piece by piece, so that it never stands in memory whole. `fill` appends some tens of
  * KiB: NX_OK when there is more, NX_DONE at the end; any other code cuts the answer off.
+ *
+ * One that goes on as long as its client listens has `wait`: when `fill` appended nothing, `wait`
+ * arranges for one call of `wake` once there is more. `unwait` takes that back; false: it was
+ * called. Such a fill is also called from time to time, and when the request is canceled.
  */
 struct stream {
     enum nx_code (*fill)(void *state, struct nx_buf *out, struct nx_err *err);
     void (*close)(void *state);
     void *state;
+    void (*wait)(void *state, void (*wake)(void *arg), void *arg); /* NULL: it has an end */
+    bool (*unwait)(void *state);
 };
 enum { STREAM_PIECE_BYTES = 64 << 10 };
 

@@ -163,7 +163,7 @@ static enum nx_code begin_result(struct result *result, const char *list, struct
         return nx_fail_nomem(err);
     if (rc == NX_DONE)
         return answer_whole(result, err);
-    response->stream = (struct stream){result_fill, result_close, result};
+    response->stream = (struct stream){.fill = result_fill, .close = result_close, .state = result};
     response->status = 200;
     return NX_OK;
 }

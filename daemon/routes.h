@@ -57,6 +57,11 @@ enum { UPDATE_FIELDS = 6, DELETE_FIELDS = 3, BATCH_FIELDS = 1 };
 extern const struct field update_fields[UPDATE_FIELDS], delete_fields[DELETE_FIELDS],
     batch_fields[BATCH_FIELDS];
 
+/* routes_feed.c */
+enum nx_code route_changes(struct request *req, struct nx_err *err);
+enum { CHANGES_FIELDS = 2 };
+extern const struct field changes_fields[CHANGES_FIELDS];
+
 /* routes_bulk.c */
 enum nx_code route_bulk(struct request *req, struct nx_err *err);
 enum nx_code route_export(struct request *req, struct nx_err *err);

@@ -419,7 +419,8 @@ enum nx_code route_export(struct request *req, struct nx_err *err)
         close_export(export);
         return rc;
     }
-    req->response.stream = (struct stream){fill_export, close_export, export};
+    req->response.stream =
+        (struct stream){.fill = fill_export, .close = close_export, .state = export};
     req->response.type = export_formats[format].type;
     req->response.status = 200;
     return NX_OK;

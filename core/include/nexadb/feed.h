@@ -54,6 +54,11 @@ NX_API void nx_feed_token(const struct nx_feed *feed, char token[NX_FEED_TOKEN_B
 /* The same as a number: nothing up to it is read again. */
 NX_API uint64_t nx_feed_position(const struct nx_feed *feed);
 
+/* Append the change that was just read, as one JSON object without a newline: operationType, ns, to
+ * (of a rename), documentKey, fullDocument (BSON; empty: left out), token. */
+NX_API enum nx_code nx_feed_write(const struct nx_feed *feed, const struct nx_feed_change *change,
+                                  struct nx_slice document, struct nx_buf *out, struct nx_err *err);
+
 /* Every change before this position can be read, and none will come before it any more. */
 NX_API uint64_t nx_feed_end(struct nx_db *db);
 /* Nothing before this position is kept. */
