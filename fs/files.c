@@ -269,6 +269,10 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 
     if (magic_is(ino)) {
         rc = magic_stat(fs, ino, &attr, &err);
+        if (rc == NX_OK && ino == magic_ino(MAGIC_FEED, magic_dir(ino))) {
+            magic_changes_getattr(req, &attr);
+            return;
+        }
         generation--; /* follows its directory's: never kept */
     } else {
         rc = stat_node(fs, ino, &attr, &err);

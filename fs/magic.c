@@ -64,6 +64,10 @@ static const struct magic rows[] = {
          "a query as a path: field=value, !=, >, >=, <, <=, field~regex, field?, @sort=, "
          "@skip=, @limit=, @fields=, @json=",
          "ls -U '.find/%n>=%v/@sort=-%n/@limit=10'"},
+    [MAGIC_FEED] = {".changes", MAGIC_IN_COLLECTION | MAGIC_IN_ROOT | MAGIC_IS_LIVE,
+                    magic_changes_open, NULL,
+                    "what changed, one JSON object a line; it grows with every change",
+                    "tail -n 0 -f .changes"},
 };
 _Static_assert(sizeof rows / sizeof rows[0] == MAGIC_KINDS, "a row for each kind");
 
@@ -122,6 +126,8 @@ void magic_attr(const struct magic *magic, const struct nx_attr *dir, struct nx_
     out->kind = is_folder ? NX_KIND_DIRECTORY : NX_KIND_FILE;
     out->mode = is_folder ? dir->mode & 0777 : dir->mode & 0666;
     out->nlink = is_folder ? 2 : 1;
+    if (magic == &rows[MAGIC_FEED] && dir->ino == NX_ROOT_INO)
+        out->mode &= 0600; /* it names what is in directories that others may not read */
     out->size = 0;
 }
 

@@ -27,6 +27,7 @@ enum magic_kind {
     MAGIC_REJECTED, /* the empty folder, until the store has one */
     MAGIC_SNAPSHOTS,
     MAGIC_FIND,
+    MAGIC_FEED,
     MAGIC_KINDS
 };
 
@@ -94,6 +95,10 @@ struct handle *magic_import_open(struct fs *fs, const struct magic *magic, nx_in
                                  fuse_req_t req, int flags, struct nx_err *err);
 struct handle *magic_export_open(struct fs *fs, const struct magic *magic, nx_ino dir,
                                  fuse_req_t req, int flags, struct nx_err *err);
+struct handle *magic_changes_open(struct fs *fs, const struct magic *magic, nx_ino dir,
+                                  fuse_req_t req, int flags, struct nx_err *err);
+/* Answer GETATTR with the size as of now. */
+void magic_changes_getattr(fuse_req_t req, const struct nx_attr *attr);
 struct handle *magic_info_open(struct fs *fs, const struct magic *magic, nx_ino dir, fuse_req_t req,
                                int flags, struct nx_err *err);
 

@@ -26,6 +26,7 @@ struct slots;
 struct versions;
 struct writers;
 struct handle;
+struct journals;
 
 /* How long the kernel may keep what it was told: the notifier takes it back when it changes. */
 #define FS_LONG_S 86400.0
@@ -50,6 +51,7 @@ struct fs {
     struct finds *finds;
     struct ghosts *ghosts;
     struct ghost *ghost; /* NULL: no events for what others change */
+    struct journals *journals;
     struct notifier *notifier;
     struct pool *pool;
     struct readers *readers;

@@ -21,6 +21,7 @@
 #include "fs/ghosts.h"
 #include "fs/ghost.h"
 #include "fs/handle.h"
+#include "fs/journal.h"
 #include "fs/loop.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
@@ -92,6 +93,7 @@ static void destroy(struct fs *fs)
     writers_free(fs->writers);
     versions_free(fs->versions);
     slots_free(fs->slots);
+    journals_free(fs->journals);
     seen_free(fs->seen);
     finds_free(fs->finds);
     ghosts_free(fs->ghosts);
@@ -115,8 +117,9 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
     fs->readers = readers_new();
     fs->writers = writers_new();
     fs->versions = versions_new();
+    fs->journals = journals_new(fs->db);
     if (!fs->aways || !fs->errors || !fs->finds || !fs->ghosts || !fs->slots || !fs->seen ||
-        !fs->readers || !fs->writers || !fs->versions)
+        !fs->readers || !fs->writers || !fs->versions || !fs->journals)
         return nx_fail_nomem(err);
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);

@@ -80,10 +80,11 @@ enum nx_code feed_load(struct nx_db *db, struct nx_err *err)
 
 static void list_flight(struct feed *feed, struct feed_flight *flight, uint64_t low)
 {
-    if (flight->link) {
+    if (flight->listed) {
         flight->low = low < flight->low ? low : flight->low;
         return;
     }
+    flight->listed = true;
     flight->low = low;
     flight->next = feed->flights;
     flight->link = &feed->flights;
@@ -92,11 +93,17 @@ static void list_flight(struct feed *feed, struct feed_flight *flight, uint64_t 
     feed->flights = flight;
 }
 
-void feed_enter(struct feed *feed, struct feed_flight *flight, uint64_t position)
+uint64_t feed_claim(struct nx_db *db, struct feed_flight *flight, uint64_t collection,
+                    struct nx_slice id)
 {
+    struct feed *feed = &db->feed;
+    uint64_t held;
+
     nx_mutex_lock(&feed->mu);
-    list_flight(feed, flight, position);
+    if (recent_find(&db->recent, collection, id, db->io->ops->monotonic_ns(db->io), &held) && held)
+        list_flight(feed, flight, held);
     nx_mutex_unlock(&feed->mu);
+    return held;
 }
 
 uint64_t feed_take(struct feed *feed, struct feed_flight *flight, uint64_t bytes)
@@ -113,13 +120,13 @@ uint64_t feed_take(struct feed *feed, struct feed_flight *flight, uint64_t bytes
 
 void feed_leave(struct feed *feed, struct feed_flight *flight)
 {
-    if (!flight->link)
+    if (!flight->listed)
         return;
+    flight->listed = false;
     nx_mutex_lock(&feed->mu);
     *flight->link = flight->next;
     if (flight->next)
         flight->next->link = flight->link;
-    flight->link = NULL;
     if (feed->waiters && !feed->grown) {
         feed->grown = true;
         nx_cond_signal(&feed->wake);
@@ -128,7 +135,7 @@ void feed_leave(struct feed *feed, struct feed_flight *flight)
 }
 
 /* What may be read ends here. A deletion that may turn out to be a replacement is held back (see
- * recent.h): it is asked first, since a change that takes it enters before it takes. */
+ * recent.h). That is asked first: whoever claims it is in flight before the lock is free. */
 static uint64_t readable_end(struct nx_db *db, uint64_t *held_until_ns)
 {
     struct feed *feed = &db->feed;

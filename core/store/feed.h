@@ -30,8 +30,9 @@
 struct nx_db;
 
 struct feed_flight {
-    struct feed_flight *next, **link; /* link NULL: not in flight */
+    struct feed_flight *next, **link; /* guarded by the feed's mu, as `low` */
     uint64_t low;                     /* readers stop before it */
+    bool listed;                      /* its change's own */
 };
 
 struct feed {
@@ -53,8 +54,10 @@ enum nx_code feed_load(struct nx_db *db, struct nx_err *err);
 enum nx_code feed_start(struct nx_db *db, struct nx_err *err);
 void feed_stop(struct nx_db *db);
 
-/* Readers stop before `position`, until the change leaves. */
-void feed_enter(struct feed *feed, struct feed_flight *flight, uint64_t position);
+/* The document comes back (recent.h): where its notice is held, 0 when it is told already or there
+ * is none. Readers stop before it, until the change leaves. */
+uint64_t feed_claim(struct nx_db *db, struct feed_flight *flight, uint64_t collection,
+                    struct nx_slice id);
 /* The position of the change's first row of `bytes` in all. */
 uint64_t feed_take(struct feed *feed, struct feed_flight *flight, uint64_t bytes);
 /* The batch was applied, or failed. */

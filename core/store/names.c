@@ -48,8 +48,8 @@ static enum nx_code create_draft(struct tx *tx, struct place *place, struct nx_a
     if (rc != NX_OK)
         return rc;
     header.revision = number + 1;
-    header.ino =
-        recent_take(&tx->db->recent, place->dir, id_slice(&place->id), io->ops->monotonic_ns(io));
+    header.ino = recent_take_number(&tx->db->recent, place->dir, id_slice(&place->id),
+                                    io->ops->monotonic_ns(io));
     if (!header.ino)
         header.ino = number;
     rc = place_put_document(tx, place, &header, NX_SLICE_NULL, NX_SLICE_NULL, err);

@@ -3,7 +3,7 @@
 
 void recent_init(struct recent *recent)
 {
-    *recent = (struct recent){0};
+    memset(recent, 0, sizeof *recent);
     nx_mutex_init(&recent->mu, NX_RANK_LEAF);
 }
 
@@ -33,6 +33,7 @@ void recent_add(struct recent *recent, uint64_t collection, const struct nx_id *
     item->id = *id;
     item->ino = ino;
     item->held = 0;
+    item->number_taken = false;
     recent->used++;
     nx_mutex_unlock(&recent->mu);
 }
@@ -63,9 +64,25 @@ uint64_t recent_take(struct recent *recent, uint64_t collection, struct nx_slice
 
     nx_mutex_lock(&recent->mu);
     item = find(recent, collection, id, now_ns);
-    ino = item ? item->ino : 0;
+    ino = item && !item->number_taken ? item->ino : 0;
     if (item)
         forget(recent, item);
+    nx_mutex_unlock(&recent->mu);
+    return ino;
+}
+
+uint64_t recent_take_number(struct recent *recent, uint64_t collection, struct nx_slice id,
+                            uint64_t now_ns)
+{
+    struct recent_item *item;
+    uint64_t ino = 0;
+
+    nx_mutex_lock(&recent->mu);
+    item = find(recent, collection, id, now_ns);
+    if (item && !item->number_taken) {
+        ino = item->ino;
+        item->number_taken = true;
+    }
     nx_mutex_unlock(&recent->mu);
     return ino;
 }
@@ -88,9 +105,11 @@ uint64_t recent_held(struct recent *recent, uint64_t now_ns, uint64_t *until_ns)
     *until_ns = 0;
     nx_mutex_lock(&recent->mu);
     for (size_t i = 0; recent->used && i < RECENT_COUNT; i++) {
-        const struct recent_item *item = &recent->items[i];
+        struct recent_item *item = &recent->items[i];
 
-        if (item->ino && item->held && item->until_ns >= now_ns && item->held < first) {
+        if (item->until_ns < now_ns)
+            item->held = 0;
+        if (item->ino && item->held && item->held < first) {
             first = item->held;
             *until_ns = item->until_ns;
         }

@@ -183,8 +183,10 @@ static enum nx_code choose_number(struct tx *tx, const struct place *file, const
     header->revision = fresh + 1;
     if (rc != NX_OK)
         return rc;
-    header->ino =
-        doc->exists ? doc->header.ino : tx_reborn(tx, doc->dir, id_slice(&doc->id), updated);
+    if (!place_has_document(doc) && !(header->flags & DOC_DRAFT))
+        header->ino = tx_reborn(tx, doc->dir, id_slice(&doc->id), updated);
+    if (doc->exists)
+        header->ino = doc->header.ino;
     if (header->ino)
         return NX_OK;
     *keeps_file = file->node.nlink == 1 && !pins_held(&tx->db->pins, file->entry.ino);

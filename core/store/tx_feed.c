@@ -88,16 +88,16 @@ static uint64_t clock_ns(const struct tx *tx)
 nx_ino tx_reborn(struct tx *tx, nx_ino collection, struct nx_slice id, bool *updated)
 {
     struct recent *recent = &tx->db->recent;
-    uint64_t now_ns = clock_ns(tx), held;
+    uint64_t held;
 
-    if (!recent_find(recent, collection, id, now_ns, &held))
+    if (!recent_any(recent))
         return 0;
-    if (held) { /* in this order: at no time is the notice neither held nor in flight */
-        feed_enter(&tx->db->feed, &tx->flight, held);
+    held = feed_claim(tx->db, &tx->flight, collection, id);
+    if (held) {
         tx_delete(tx, KEY_CHANGES, held);
         *updated = true;
     }
-    return recent_take(recent, collection, id, now_ns);
+    return recent_take(recent, collection, id, clock_ns(tx));
 }
 
 void tx_hold(struct tx *tx, nx_ino collection, const struct nx_id *id, nx_ino ino)

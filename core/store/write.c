@@ -327,7 +327,10 @@ static void put_one(struct nx_write *write, struct tx *tx, struct tx_dir *dir,
                                 .bson_bytes = item->bson_bytes};
 
     set_metadata(tx, item, now, &header);
-    header.ino = was_there ? now->header.ino : number_of(tx, item, id, numbers, &updated);
+    if (!was_document)
+        header.ino = number_of(tx, item, id, numbers, &updated);
+    if (was_there)
+        header.ino = now->header.ino;
     tx_put_document(tx, item->collection, id, &header,
                     nx_slice(data + item->bson_at, item->bson_bytes),
                     nx_slice(data + item->source_at, item->source_bytes), now->stored_large);

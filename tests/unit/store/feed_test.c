@@ -353,6 +353,18 @@ static void an_editors_backup_by_rename_is_one_update(void **state)
     OK(rename_name(f->db, f->users, "tmp", f->users, "a.json", 0, &err));
     assert_next(feed, "update users a.json");
     assert_no_more(feed);
+    OK(rename_name(f->db, f->users, "a.json", f->users, "a.bak2", 0, &err));
+    make_node(f->db, f->users, "a.json", NX_KIND_FILE); /* a draft: the mount's first step */
+    assert_no_more(feed);
+    put(f, "a.json", "{}");
+    assert_next(feed, "update users a.json");
+    assert_no_more(feed);
+    OK(rename_name(f->db, f->users, "a.json", f->users, "a.bak3", 0, &err));
+    make_node(f->db, f->users, "a.json", NX_KIND_FILE);
+    make_file(f->db, f->users, "tmp", "{\"n\":3}");
+    OK(rename_name(f->db, f->users, "tmp", f->users, "a.json", 0, &err));
+    assert_next(feed, "update users a.json");
+    assert_no_more(feed);
     nx_feed_close(feed);
 }
 
