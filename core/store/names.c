@@ -28,7 +28,6 @@ static void inherit_group(const struct place *place, struct nx_attr *attr)
 static enum nx_code create_draft(struct tx *tx, struct place *place, struct nx_attr *attr,
                                  struct nx_err *err)
 {
-    struct nx_io *io = tx->db->io;
     struct doc_header header = {.flags = DOC_DRAFT,
                                 .mode = attr->mode & 07777,
                                 .uid = attr->uid,
@@ -48,8 +47,7 @@ static enum nx_code create_draft(struct tx *tx, struct place *place, struct nx_a
     if (rc != NX_OK)
         return rc;
     header.revision = number + 1;
-    header.ino = recent_take_number(&tx->db->recent, place->dir, id_slice(&place->id),
-                                    io->ops->monotonic_ns(io));
+    header.ino = tx_reborn_draft(tx, place->dir, id_slice(&place->id));
     if (!header.ino)
         header.ino = number;
     rc = place_put_document(tx, place, &header, NX_SLICE_NULL, NX_SLICE_NULL, err);

@@ -183,7 +183,9 @@ static enum nx_code choose_number(struct tx *tx, const struct place *file, const
     header->revision = fresh + 1;
     if (rc != NX_OK)
         return rc;
-    if (!place_has_document(doc) && !(header->flags & DOC_DRAFT))
+    if (header->flags & DOC_DRAFT)
+        header->ino = tx_reborn_draft(tx, doc->dir, id_slice(&doc->id));
+    else if (!place_has_document(doc))
         header->ino = tx_reborn(tx, doc->dir, id_slice(&doc->id), updated);
     if (doc->exists)
         header->ino = doc->header.ino;

@@ -119,6 +119,8 @@ void tx_change_directory(struct tx *tx, enum nx_kind kind, nx_ino dir, const str
 /* The number of a document of this id that was renamed away a moment ago, once; 0: none. The notice
  * that it went is then withdrawn: it is *updated. */
 nx_ino tx_reborn(struct tx *tx, nx_ino collection, struct nx_slice id, bool *updated);
+/* The same for a draft, which is no document yet: the notice stays held. */
+nx_ino tx_reborn_draft(struct tx *tx, nx_ino collection, struct nx_slice id);
 /* The document went by a rename and may come back: the notice of it is held. */
 void tx_hold(struct tx *tx, nx_ino collection, const struct nx_id *id, nx_ino ino);
 /* Put the rows into the batch; readers stop before them until tx_feed_end. */

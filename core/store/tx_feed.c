@@ -100,6 +100,11 @@ nx_ino tx_reborn(struct tx *tx, nx_ino collection, struct nx_slice id, bool *upd
     return recent_take(recent, collection, id, clock_ns(tx));
 }
 
+nx_ino tx_reborn_draft(struct tx *tx, nx_ino collection, struct nx_slice id)
+{
+    return recent_take_number(&tx->db->recent, collection, id, clock_ns(tx));
+}
+
 void tx_hold(struct tx *tx, nx_ino collection, const struct nx_id *id, nx_ino ino)
 {
     recent_add(&tx->db->recent, collection, id, ino, clock_ns(tx));
