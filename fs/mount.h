@@ -17,7 +17,7 @@ struct aways;
 struct errors;
 struct finds;
 struct ghosts;
-struct ghost;
+struct echo;
 struct notifier;
 struct pool;
 struct readers;
@@ -50,7 +50,7 @@ struct fs {
     struct errors *errors;
     struct finds *finds;
     struct ghosts *ghosts;
-    struct ghost *ghost; /* NULL: no events for what others change */
+    struct echo *echo; /* NULL: no events for what others change */
     struct journals *journals;
     struct notifier *notifier;
     struct pool *pool;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/ghost.h"
+#include "fs/echo.h"
 #include "fs/mount.h"
 #include "fs/seen.h"
 
@@ -163,7 +163,7 @@ static void on_event(void *arg, const struct nx_event *event)
     if (notifier->open.any)
         pthread_cond_signal(&notifier->ready);
     pthread_mutex_unlock(&notifier->mu);
-    ghost_event(fs->ghost, event);
+    echo_event(fs->echo, event);
 }
 
 static void on_drain(void *arg, nx_commit_fn done, void *done_arg)

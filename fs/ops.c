@@ -7,8 +7,8 @@
 #include "fs/ops.h"
 
 #include "fs/dir.h"
+#include "fs/echo.h"
 #include "fs/files.h"
-#include "fs/ghost.h"
 #include "fs/names.h"
 #include "fs/xattr.h"
 
@@ -40,20 +40,20 @@ static void forget_many(fuse_req_t req, size_t count, struct fuse_forget_data *f
 
 const struct fuse_lowlevel_ops fs_ops = {
     .init = init,
-    .lookup = ghost_lookup,
+    .lookup = echo_lookup,
     .forget = forget,
     .forget_multi = forget_many,
     .getattr = files_getattr,
     .setattr = files_setattr,
     .readlink = names_readlink,
     .mknod = names_mknod,
-    .mkdir = ghost_mkdir,
-    .unlink = ghost_unlink,
-    .rmdir = ghost_rmdir,
+    .mkdir = echo_mkdir,
+    .unlink = echo_unlink,
+    .rmdir = echo_rmdir,
     .symlink = names_symlink,
-    .rename = ghost_rename,
+    .rename = echo_rename,
     .link = names_link,
-    .open = ghost_open,
+    .open = echo_open,
     .read = files_read,
     .write = files_write,
     .flush = files_flush,
@@ -71,5 +71,5 @@ const struct fuse_lowlevel_ops fs_ops = {
     .removexattr = xattr_remove,
     .fallocate = files_allocate,
     .lseek = files_seek,
-    .create = ghost_create,
+    .create = echo_create,
 };

@@ -1,9 +1,9 @@
 /*
  * session.c - a mount's life.
  *
- *   fs_mount: prepare -> session -> kernel mount -> notifier -> workers -> ghost
+ *   fs_mount: prepare -> session -> kernel mount -> notifier -> workers -> echo
  *   ends by itself (umount, fusermount3 -u): the workers see ENODEV, `ended` is called
- *   fs_unmount: ghost ends -> detach -> workers end -> handles are released, complete stages
+ *   fs_unmount: echo ends -> detach -> workers end -> handles are released, complete stages
  *               committed -> query threads end -> notifier -> session
  */
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "fs/away.h"
+#include "fs/echo.h"
 #include "fs/errors.h"
 #include "fs/find.h"
 #include "fs/ghosts.h"
-#include "fs/ghost.h"
 #include "fs/handle.h"
 #include "fs/journal.h"
 #include "fs/loop.h"
@@ -78,12 +78,12 @@ static void destroy(struct fs *fs)
 {
     struct fs *self = fs;
 
-    ghost_stop(fs->ghost);
+    echo_stop(fs->echo);
     loop_free(fs->loop);
     handle_release_all(fs);
     pool_free(fs->pool);
     notifier_free(fs->notifier);
-    ghost_free(fs->ghost); /* the notifier hands it what changes */
+    echo_free(fs->echo); /* the notifier hands it what changes */
     if (fs->session) {
         fuse_session_unmount(fs->session);
         fuse_session_destroy(fs->session);
@@ -124,7 +124,7 @@ static enum nx_code make_tables(struct fs *fs, struct nx_err *err)
     seen_mark_node(fs->seen, NX_ROOT_INO); /* known without a lookup */
     rc = pool_new(QUERY_THREADS, &fs->pool, err);
     if (rc == NX_OK)
-        rc = ghost_new(fs, &fs->ghost, err);
+        rc = echo_new(fs, &fs->echo, err);
     return rc == NX_OK ? notifier_new(fs, &fs->notifier, err) : rc;
 }
 
@@ -190,7 +190,7 @@ enum nx_code fs_mount(struct nx_db *db, const char *mountpoint, const struct fs_
     if (rc == NX_OK)
         rc = loop_start(fs, WORKERS, session_gone, &fs->loop, err);
     if (rc == NX_OK)
-        rc = ghost_start(fs->ghost, err);
+        rc = echo_start(fs->echo, err);
     if (rc != NX_OK) {
         destroy(fs);
         return rc;
@@ -203,7 +203,7 @@ void fs_unmount(struct fs *fs)
 {
     if (!fs)
         return;
-    ghost_stop(fs->ghost);
+    echo_stop(fs->echo);
     if (!loop_wait(fs->loop, 0)) {
         takeover_detach(fs->mountpoint);
         loop_wait(fs->loop, UNMOUNT_PATIENCE_MS);

@@ -506,7 +506,7 @@ static const struct pass {
     {KEY_ENTRY, check_entry},       {KEY_LISTING, check_listing}, {KEY_NODE, check_node},
     {KEY_COUNTERS, check_counters}, {KEY_CHUNK, check_chunk},     {KEY_XATTR, check_xattr},
     {KEY_DOCUMENT, check_document}, {KEY_BODY, check_body},       {KEY_TRASH, check_trash},
-    {KEY_ORPHAN, check_orphan},     {KEY_CHANGES, check_changes},   {KEY_LABEL, check_label},
+    {KEY_ORPHAN, check_orphan},     {KEY_CHANGES, check_changes}, {KEY_LABEL, check_label},
 };
 
 struct pass_run {

@@ -24,7 +24,7 @@ static int set_up(void **state)
     static struct fixture f;
     struct fs_options options;
 
-    f = (struct fixture){.home = "/tmp/nexadb-ghost-XXXXXX"};
+    f = (struct fixture){.home = "/tmp/nexadb-echo-XXXXXX"};
     assert_non_null(mkdtemp(f.home));
     snprintf(f.data, sizeof f.data, "%s/data", f.home);
     snprintf(f.path, sizeof f.path, "%s/mnt", f.home);

@@ -1,5 +1,5 @@
 /*
- * ghost_queue.c - a list in order of arrival over a hash table of (directory, name).
+ * echo_queue.c - a list in order of arrival over a hash table of (directory, name).
  *
  *            then CREATE          then UPDATE      then DELETE
  *   CREATE   CREATE               CREATE           nothing
@@ -8,20 +8,20 @@
  *
  * A move is an item of its own that nothing is merged into.
  */
-#include "fs/ghost_queue.h"
+#include "fs/echo_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-static struct ghost_item **bucket(struct ghost_queue *queue, nx_ino dir, const char *name)
+static struct echo_item **bucket(struct echo_queue *queue, nx_ino dir, const char *name)
 {
-    return &queue->buckets[XXH3_64bits_withSeed(name, strlen(name), dir) % GHOST_BUCKETS];
+    return &queue->buckets[XXH3_64bits_withSeed(name, strlen(name), dir) % ECHO_BUCKETS];
 }
 
-static void unlink_item(struct ghost_queue *queue, struct ghost_item *item)
+static void unlink_item(struct echo_queue *queue, struct echo_item *item)
 {
-    struct ghost_item **at = bucket(queue, item->dir, item->name);
+    struct echo_item **at = bucket(queue, item->dir, item->name);
 
     *(item->older ? &item->older->newer : &queue->oldest) = item->newer;
     *(item->newer ? &item->newer->older : &queue->newest) = item->older;
@@ -32,33 +32,33 @@ static void unlink_item(struct ghost_queue *queue, struct ghost_item *item)
     queue->count--;
 }
 
-static void drop(struct ghost_queue *queue, struct ghost_item *item)
+static void drop(struct echo_queue *queue, struct echo_item *item)
 {
     unlink_item(queue, item);
     free(item);
 }
 
-void ghost_queue_fini(struct ghost_queue *queue)
+void echo_queue_fini(struct echo_queue *queue)
 {
     while (queue->oldest)
         drop(queue, queue->oldest);
 }
 
-static struct ghost_item *find(struct ghost_queue *queue, nx_ino dir, const char *name)
+static struct echo_item *find(struct echo_queue *queue, nx_ino dir, const char *name)
 {
-    struct ghost_item *item = *bucket(queue, dir, name);
+    struct echo_item *item = *bucket(queue, dir, name);
 
     while (item && (item->dir != dir || strcmp(item->name, name) != 0))
         item = item->next;
     return item;
 }
 
-static struct ghost_item *append(struct ghost_queue *queue, const struct nx_event *event)
+static struct echo_item *append(struct echo_queue *queue, const struct nx_event *event)
 {
     bool is_move = event->type == NX_EVENT_RENAME;
     size_t len = strlen(event->name) + 1, to_len = is_move ? strlen(event->to_name) + 1 : 1;
-    struct ghost_item *item = calloc(1, sizeof *item + len + to_len);
-    struct ghost_item **at;
+    struct echo_item *item = calloc(1, sizeof *item + len + to_len);
+    struct echo_item **at;
 
     if (!item)
         return NULL;
@@ -81,7 +81,7 @@ static struct ghost_item *append(struct ghost_queue *queue, const struct nx_even
 }
 
 /* False: nothing is left to tell. */
-static bool merge(struct ghost_item *item, const struct nx_event *event)
+static bool merge(struct echo_item *item, const struct nx_event *event)
 {
     switch (event->type) {
     case NX_EVENT_CREATE:
@@ -107,14 +107,14 @@ static bool merge(struct ghost_item *item, const struct nx_event *event)
     return false;
 }
 
-const struct ghost_item *ghost_queue_add(struct ghost_queue *queue, const struct nx_event *event,
-                                         bool evict)
+const struct echo_item *echo_queue_add(struct echo_queue *queue, const struct nx_event *event,
+                                       bool evict)
 {
-    struct ghost_item *item = NULL;
+    struct echo_item *item = NULL;
 
     if (event->type != NX_EVENT_RENAME)
         item = find(queue, event->parent, event->name);
-    if (!item && queue->count >= GHOST_QUEUE_MAX) {
+    if (!item && queue->count >= ECHO_QUEUE_MAX) {
         if (!evict)
             return NULL;
         drop(queue, queue->oldest);
@@ -130,7 +130,7 @@ const struct ghost_item *ghost_queue_add(struct ghost_queue *queue, const struct
     return NULL;
 }
 
-bool ghost_item_is_watched(const struct ghost_item *item, const struct watched *watched)
+bool echo_item_is_watched(const struct echo_item *item, const struct watched *watched)
 {
     return watched_has(watched, item->dir) ||
            (item->to_dir && watched_has(watched, item->to_dir)) ||
@@ -138,12 +138,12 @@ bool ghost_item_is_watched(const struct ghost_item *item, const struct watched *
            (item->gone && watched_has(watched, item->gone));
 }
 
-struct ghost_item *ghost_queue_take(struct ghost_queue *queue, const struct watched *watched,
-                                    uint64_t stamp)
+struct echo_item *echo_queue_take(struct echo_queue *queue, const struct watched *watched,
+                                  uint64_t stamp)
 {
-    for (struct ghost_item *item = queue->oldest, *next; item; item = next) {
+    for (struct echo_item *item = queue->oldest, *next; item; item = next) {
         next = item->newer;
-        if (ghost_item_is_watched(item, watched)) {
+        if (echo_item_is_watched(item, watched)) {
             unlink_item(queue, item);
             return item;
         }

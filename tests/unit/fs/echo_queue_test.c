@@ -6,7 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "fs/ghost_queue.h"
+#include "fs/echo_queue.h"
 #include "tests/support/unit.h"
 
 static const struct watched everything = {.all = true}, nothing = {0};
@@ -21,18 +21,18 @@ static struct nx_event event(enum nx_event_type type, nx_ino ino, const char *na
                              .kind = NX_KIND_DOCUMENT};
 }
 
-static void add(struct ghost_queue *queue, enum nx_event_type type, nx_ino ino, const char *name)
+static void add(struct echo_queue *queue, enum nx_event_type type, nx_ino ino, const char *name)
 {
     struct nx_event what = event(type, ino, name);
 
-    ghost_queue_add(queue, &what, true);
+    echo_queue_add(queue, &what, true);
 }
 
 /* The next item: its name, what went, what is there, whether that is new. */
-static void assert_next(struct ghost_queue *queue, const char *name, nx_ino gone, nx_ino ino,
+static void assert_next(struct echo_queue *queue, const char *name, nx_ino gone, nx_ino ino,
                         bool is_new)
 {
-    struct ghost_item *item = ghost_queue_take(queue, &everything, 0);
+    struct echo_item *item = echo_queue_take(queue, &everything, 0);
 
     assert_non_null(item);
     assert_string_equal(item->name, name);
@@ -44,7 +44,7 @@ static void assert_next(struct ghost_queue *queue, const char *name, nx_ino gone
 
 static void changes_of_one_name_become_one_item(void **state)
 {
-    struct ghost_queue queue = {0};
+    struct echo_queue queue = {0};
 
     (void)state;
     add(&queue, NX_EVENT_CREATE, 1, "made");
@@ -63,48 +63,48 @@ static void changes_of_one_name_become_one_item(void **state)
     assert_next(&queue, "gone", 3, 0, false);
     assert_next(&queue, "replaced", 4, 5, true);
     assert_next(&queue, "late", 8, 0, false);
-    assert_null(ghost_queue_take(&queue, &everything, 0));
+    assert_null(echo_queue_take(&queue, &everything, 0));
 }
 
 static void a_move_stands_for_itself(void **state)
 {
     struct nx_event move = event(NX_EVENT_RENAME, 1, "a");
-    struct ghost_queue queue = {0};
-    struct ghost_item *item;
+    struct echo_queue queue = {0};
+    struct echo_item *item;
 
     (void)state;
     move.to_parent = 9;
     move.to_name = "b";
     add(&queue, NX_EVENT_CREATE, 1, "a");
-    ghost_queue_add(&queue, &move, true);
+    echo_queue_add(&queue, &move, true);
     add(&queue, NX_EVENT_CREATE, 2, "a");
     assert_next(&queue, "a", 0, 2, true); /* the first is no more: the new one took its place */
-    item = ghost_queue_take(&queue, &everything, 0);
+    item = echo_queue_take(&queue, &everything, 0);
     assert_int_equal(item->to_dir, 9);
     assert_string_equal(item->to_name, "b");
     free(item);
-    assert_null(ghost_queue_take(&queue, &everything, 0));
+    assert_null(echo_queue_take(&queue, &everything, 0));
 }
 
 static void a_full_queue_keeps_the_newest_or_drops_them(void **state)
 {
-    struct ghost_queue queue = {0};
+    struct echo_queue queue = {0};
     char name[16];
 
     (void)state;
-    for (unsigned i = 0; i < GHOST_QUEUE_MAX; i++) {
+    for (unsigned i = 0; i < ECHO_QUEUE_MAX; i++) {
         snprintf(name, sizeof name, "n%u", i);
         add(&queue, NX_EVENT_CREATE, i + 1, name);
     }
     add(&queue, NX_EVENT_CREATE, 9999, "newest");
-    assert_int_equal(queue.count, GHOST_QUEUE_MAX);
+    assert_int_equal(queue.count, ECHO_QUEUE_MAX);
     assert_string_equal(queue.oldest->name, "n1");
     assert_string_equal(queue.newest->name, "newest");
-    assert_null(ghost_queue_add(
+    assert_null(echo_queue_add(
         &queue, &(struct nx_event){.type = NX_EVENT_CREATE, .parent = 7, .ino = 1, .name = "x"},
         false));
-    assert_int_equal(queue.count, GHOST_QUEUE_MAX);
-    ghost_queue_fini(&queue);
+    assert_int_equal(queue.count, ECHO_QUEUE_MAX);
+    echo_queue_fini(&queue);
     assert_int_equal(queue.count, 0);
 }
 
@@ -112,20 +112,20 @@ static void what_nobody_watches_waits_for_the_next_look_and_goes(void **state)
 {
     uint64_t nodes[] = {2};
     struct watched two = {.nodes = nodes, .count = 1};
-    struct ghost_queue queue = {0};
-    struct ghost_item *item;
+    struct echo_queue queue = {0};
+    struct echo_item *item;
 
     (void)state;
     add(&queue, NX_EVENT_UPDATE, 1, "old");
     add(&queue, NX_EVENT_UPDATE, 2, "watched");
     add(&queue, NX_EVENT_UPDATE, 3, "young");
-    item = ghost_queue_take(&queue, &two, 1);
+    item = echo_queue_take(&queue, &two, 1);
     assert_string_equal(item->name, "watched");
     free(item);
-    assert_null(ghost_queue_take(&queue, &nothing, 1));
+    assert_null(echo_queue_take(&queue, &nothing, 1));
     assert_int_equal(queue.count, 1);
     assert_string_equal(queue.oldest->name, "young");
-    assert_null(ghost_queue_take(&queue, &nothing, 3));
+    assert_null(echo_queue_take(&queue, &nothing, 3));
     assert_int_equal(queue.count, 0);
 }
 
