@@ -2,6 +2,7 @@
  * store_record_fuzz.c - any value of the store is decoded or refused, and what was decoded says the
  * same when it is encoded again. The first byte chooses the record.
  */
+#include "store/feed.h"
 #include "store/keys.h"
 #include "store/record.h"
 #include "store/xattr.h"
@@ -74,6 +75,12 @@ static void try_xattr(struct nx_slice value)
         CLAIM(value.len >= 3 && value.data[0] > 0);
 }
 
+static void try_changes(struct nx_slice value)
+{
+    if (feed_row_is_whole(value))
+        CLAIM(value.len > FEED_HEAD_BYTES + 1);
+}
+
 static void try_key(struct nx_slice value)
 {
     struct nx_slice tail;
@@ -88,8 +95,9 @@ static void try_key(struct nx_slice value)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(struct nx_slice) = {try_node,   try_counters, try_entry,
-                                                     try_header, try_key,      try_xattr};
+    static void (*const tries[])(struct nx_slice) = {
+        try_node, try_counters, try_entry, try_header, try_key, try_xattr, try_changes,
+    };
 
     if (size)
         tries[data[0] % (sizeof tries / sizeof tries[0])](nx_slice(data + 1, size - 1));

@@ -5,6 +5,7 @@
 
 #include "base/io_fault.h"
 #include "base/io_sim.h"
+#include "store/store.h"
 #include "store_fixture.h"
 
 static bool scenario_continues(enum nx_code rc, const struct nx_err *err)
@@ -13,6 +14,20 @@ static bool scenario_continues(enum nx_code rc, const struct nx_err *err)
         return true;
     assert_string_not_equal(err->message, "");
     return false;
+}
+
+static void read_feed(struct nx_db *db)
+{
+    struct nx_err err = NX_ERR_INIT;
+    struct nx_feed_change change;
+    struct nx_feed *feed;
+
+    if (!scenario_continues(nx_feed_open(db, 0, "0", &feed, &err), &err))
+        return;
+    for (enum nx_code rc = NX_OK; rc != NX_DONE && scenario_continues(rc, &err);)
+        rc = nx_feed_next(feed, &change, &err);
+    nx_feed_close(feed);
+    scenario_continues(feed_trim(db, 40, FEED_KEEP_MS, &err), &err);
 }
 
 /* Open, change a bit of everything, close; the first error ends it. */
@@ -49,6 +64,7 @@ static void run_scenario(struct nx_io *io)
         scenario_continues(rename_name(db, attr.ino, "file", attr.ino, "a.json", 0, &err), &err) &&
         scenario_continues(rename_name(db, attr.ino, "a.json", attr.ino, "b.json", 0, &err), &err))
         scenario_continues(nx_db_drop(db, attr.ino, &change, &err), &err);
+    read_feed(db);
     nx_db_close(db, &err);
 }
 
