@@ -203,11 +203,14 @@ class UsersMount(Mount):
             self.process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
         self.inside = ["nsenter", "--mount", "--target", str(self.process.pid), *AS_USER]
         deadline = time.monotonic() + 30
-        while not (self.data_dir / "http.addr").exists():
+        while not (self.data_dir / "http.addr").exists() or not self.is_mounted_inside():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "the mount is not ready"
             time.sleep(0.02)
         return self
+
+    def is_mounted_inside(self):
+        return subprocess.run([*self.inside, "mountpoint", "-q", str(self.path)], check=False).returncode == 0
 
 
 def test_an_ordinary_user_hears_it_too(watch):
