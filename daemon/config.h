@@ -27,6 +27,8 @@ struct config {
     /* the engine */
     uint64_t cache_bytes;
     uint64_t memtable_bytes;
+    uint64_t feed_bytes;
+    uint64_t feed_days;
     /* the program */
     unsigned log_level; /* enum log_level */
     char *config_file;

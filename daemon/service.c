@@ -18,6 +18,8 @@ static enum nx_code open_db(struct service *service, bool create, struct nx_err 
 
     nx_db_options_init(&options);
     options.engine.cache_bytes = service->config->cache_bytes;
+    options.feed_bytes = service->config->feed_bytes;
+    options.feed_ms = service->config->feed_days * 24 * 3600 * 1000;
     options.engine.memtable_bytes = service->config->memtable_bytes;
     options.engine.create = create;
     rc = nx_db_open(service->datadir, &options, &service->db, &why);

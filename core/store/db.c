@@ -11,7 +11,10 @@
 
 void nx_db_options_init(struct nx_db_options *options)
 {
-    *options = (struct nx_db_options){.owner_uid = getuid(), .owner_gid = getgid()};
+    *options = (struct nx_db_options){.owner_uid = getuid(),
+                                      .owner_gid = getgid(),
+                                      .feed_bytes = FEED_KEEP_BYTES,
+                                      .feed_ms = FEED_KEEP_MS};
     nx_engine_options_init(&options->engine);
 }
 
@@ -185,7 +188,7 @@ static struct nx_db *db_new(const struct nx_db_options *options)
     pins_init(&db->pins);
     recent_init(&db->recent);
     trash_init(&db->trash);
-    feed_init(&db->feed);
+    feed_init(&db->feed, options->feed_bytes, options->feed_ms);
     return db;
 }
 

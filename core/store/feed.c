@@ -14,10 +14,9 @@
 #define TRIM_SHARE 16u
 #define TRIM_MS 60000u
 
-void feed_init(struct feed *feed)
+void feed_init(struct feed *feed, uint64_t keep_bytes, uint64_t keep_ms)
 {
-    *feed = (struct feed){
-        .next = 1, .start = 1, .keep_bytes = FEED_KEEP_BYTES, .keep_ms = FEED_KEEP_MS};
+    *feed = (struct feed){.next = 1, .start = 1, .keep_bytes = keep_bytes, .keep_ms = keep_ms};
     nx_mutex_init(&feed->mu, NX_RANK_STORE_COUNTER);
     nx_cond_init(&feed->wake);
 }
@@ -113,6 +112,10 @@ uint64_t feed_take(struct feed *feed, struct feed_flight *flight, uint64_t bytes
     nx_mutex_lock(&feed->mu);
     position = feed->next;
     feed->next += bytes;
+    if (feed->next > feed->trim_at && !feed->grown) {
+        feed->grown = true;
+        nx_cond_signal(&feed->wake);
+    }
     list_flight(feed, flight, position);
     nx_mutex_unlock(&feed->mu);
     return position;
@@ -314,6 +317,7 @@ static enum nx_code trim(struct nx_db *db, bool all_that_may, struct nx_err *err
     end = feed->next;
     keep_bytes = feed->keep_bytes;
     keep_ms = feed->keep_ms;
+    feed->trim_at = end + keep_bytes / TRIM_SHARE;
     nx_mutex_unlock(&feed->mu);
     rc = find_cut(db, start, end, now_ms > keep_ms ? now_ms - keep_ms : 0, &cut, err);
     keep_ms += keep_ms / 7;
@@ -350,6 +354,16 @@ static uint64_t pause_ms(const struct feed *feed, uint64_t now_ns, uint64_t held
     return (held_until_ns - now_ns) / 1000000 + 1;
 }
 
+static bool must_trim(struct feed *feed)
+{
+    bool must;
+
+    nx_mutex_lock(&feed->mu);
+    must = feed->next > feed->trim_at;
+    nx_mutex_unlock(&feed->mu);
+    return must;
+}
+
 static void run(void *arg)
 {
     struct nx_db *db = arg;
@@ -364,7 +378,7 @@ static void run(void *arg)
         nx_mutex_unlock(&feed->mu);
         end = readable_end(db, &held_until_ns);
         now_ns = db->io->ops->monotonic_ns(db->io);
-        if (now_ns - trimmed_ns > TRIM_MS * 1000000ull) {
+        if (must_trim(feed) || now_ns - trimmed_ns > TRIM_MS * 1000000ull) {
             trim(db, false, NULL); /* what fails now is tried again */
             trimmed_ns = now_ns;
         }

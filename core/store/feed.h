@@ -16,7 +16,7 @@
 
 #include "base/lock.h"
 
-/* What is kept. */
+/* What is kept by default. */
 #define FEED_KEEP_BYTES (1ull << 30)
 #define FEED_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* A row is closed once it has so many bytes; a change is never split. */
@@ -42,12 +42,13 @@ struct feed {
     uint64_t next;            /* position of the next row; guarded by mu, as the rest */
     uint64_t start;           /* nothing before it is kept */
     uint64_t keep_bytes, keep_ms;
+    uint64_t trim_at; /* `next` when trimming is worth a look */
     struct feed_flight *flights;
     struct nx_feed_waiter *waiters;
-    bool stop, trim_wanted, grown;
+    bool stop, grown;
 };
 
-void feed_init(struct feed *feed);
+void feed_init(struct feed *feed, uint64_t keep_bytes, uint64_t keep_ms);
 void feed_fini(struct feed *feed);
 /* Find the first and the last row. */
 enum nx_code feed_load(struct nx_db *db, struct nx_err *err);

@@ -185,6 +185,38 @@ def memory(daemon):
         return int(file.read().split()[1]) * 4096
 
 
+def status_of(daemon, path):
+    connection = daemon.connect()
+    connection.request("GET", path, headers={"X-API-Key": daemon.key})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_stream_that_falls_behind_what_is_kept_is_told(serve):
+    daemon = serve("--feed-bytes", "64K")
+    slow = open_stream(daemon)
+    daemon.ok("POST", "/collections/c", {"_id": 0})
+    assert slow.change()["operationType"] == "create"
+    token = slow.id
+    for n in range(24):  # more than the sockets hold
+        daemon.ok("POST", "/collections/c?durability=buffered", {"_id": n + 1, "text": "x" * (1 << 20)})
+    filler = {"documents": [{"_id": f"{n}-{'x' * 200}"} for n in range(200)]}
+    deadline = time.monotonic() + 30
+    while status_of(daemon, f"/changes?since={token}") != 410:  # it goes in the background
+        assert time.monotonic() < deadline
+        for document in filler["documents"]:
+            document["_id"] = f"{time.monotonic_ns()}-{'x' * 200}"
+        daemon.ok("POST", "/collections/c/bulk?durability=buffered", filler)
+    daemon.refused(410, "token_expired", "GET", f"/collections/c/changes?since={token}")
+    heard = 0
+    while (event := slow.next())[0] == "message":
+        heard += 1
+    assert heard < 200
+    assert event == ("error", {"status": "error", "code": "token_expired", "error": event[1]["error"]})
+    assert slow.next() is None
+
+
 def test_the_end_of_the_server_ends_the_streams(daemon):
     stream = open_stream(daemon)
     began = time.monotonic()

@@ -31,6 +31,8 @@ struct nx_db_options {
     struct nx_engine_options engine;
     uint32_t owner_uid,
         owner_gid; /* of what is made without a caller (REST); default: the process's */
+    /* How much of the change feed is kept (feed.h), whichever is less; default: 1 GiB, 7 days. */
+    uint64_t feed_bytes, feed_ms;
 };
 NX_API void nx_db_options_init(struct nx_db_options *options);
 NX_API enum nx_code nx_db_open(const char *dir, const struct nx_db_options *options,

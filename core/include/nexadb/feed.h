@@ -2,8 +2,8 @@
  * feed.h - the change feed: every change of documents and collections, in order, kept for a while.
  *
  * A change is recorded in the batch that makes it: the feed has it exactly when the store does. A
- * token names a place in the feed and outlives restarts; what is older than 7 days or 1 GiB is
- * dropped, and a token from before is then refused.
+ * token names a place in the feed and outlives restarts; what is older than nx_db_options says is
+ * dropped (the default: 7 days, 1 GiB), and a token from before is then refused.
  *
  * Threads: a feed reader belongs to one thread at a time; nx_feed_end and waiting are for any.
  */
