@@ -40,6 +40,7 @@ export class NexaDB {
   vectorCollection<T extends Document = Document>(name: string, dimensions?: number, field?: string): VectorCollectionClient<T>;
   listCollections(): Promise<string[]>;
   dropCollection(name: string): Promise<boolean>;
+  watch(options?: WatchOptions): Promise<Watch>;
   status(): Promise<Document>;
   stats(): Promise<Document>;
 }
@@ -61,7 +62,29 @@ export class CollectionClient<T extends Document = Document> {
   updateMany(query: Document, update: Document | Document[], options?: { multi?: boolean; upsert?: boolean }): Promise<UpdateResult>;
   replace(id: Id, document: T): Promise<boolean>;
   delete(id: Id): Promise<boolean>;
+  watch(options?: WatchOptions): Promise<Watch<T>>;
   deleteMany(query: Document, options?: { multi?: boolean }): Promise<number>;
+}
+
+export interface WatchOptions {
+  /** A token to go on after; "0": all changes that are kept. */
+  since?: string | null;
+  fullDocument?: boolean;
+}
+
+export interface Change<T = Document> {
+  operationType: 'insert' | 'update' | 'delete' | 'create' | 'rename' | 'drop';
+  ns: string;
+  to?: string;
+  documentKey?: { _id: Id };
+  fullDocument?: T;
+  token: string;
+}
+
+export class Watch<T = Document> implements AsyncIterable<Change<T>> {
+  readonly token: string | null;
+  [Symbol.asyncIterator](): AsyncGenerator<Change<T>>;
+  close(): void;
 }
 
 export class VectorCollectionClient<T extends Document = Document> {

@@ -35,6 +35,15 @@
     return new Kind(String(details.error ?? answer ?? 'no message'), { status, code: details.code ?? '', details });
   }
 
+  function parseEvent(block) {
+    const fields = {};
+    for (const line of block.split('\n')) {
+      const colon = line.indexOf(': ');
+      if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
+    }
+    return fields;
+  }
+
   const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
   const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -91,6 +100,29 @@
         for (const line of lines) if (line.trim()) yield JSON.parse(line);
       }
       if (rest.trim()) yield JSON.parse(rest);
+    }
+
+    /** An open answer of server-sent events, as blocks { id, event, data }. `signal` ends it. */
+    async *events(path, lastId, signal) {
+      const headers = { ...this.headers, Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': lastId } : {}) };
+      const response = await this.#guard(() => this.fetch(this.base + path, { headers, signal }));
+      if (!response.ok) {
+        const text = await this.#guard(() => response.text());
+        let answer = text;
+        try {
+          answer = JSON.parse(text);
+        } catch { /* not JSON */ }
+        throw fromAnswer(response.status, answer);
+      }
+      const reader = response.body.getReader();
+      const decoder = new TextDecoder();
+      for (let rest = ''; ;) {
+        const { done, value } = await this.#guard(() => reader.read());
+        if (done) return;
+        const blocks = (rest + decoder.decode(value, { stream: true })).split('\n\n');
+        rest = blocks.pop();
+        for (const block of blocks) yield parseEvent(block);
+      }
     }
 
     #send(method, path, body, accept) {
@@ -210,12 +242,79 @@
     }
 
     /** Delete what matches; resolves to how many. */
+    /** The changes of this collection from now on, or those after the token `since` ("0": all that are kept). */
+    watch(options) {
+      return new Watch(this.#transport, `${this.#path}/changes`, options).open();
+    }
+
     async deleteMany(query, { multi = true } = {}) {
       return (await this.#post('delete', { filter: query, multi })).deleted;
     }
   }
 
   /** Documents that carry a vector in one field. */
+  /**
+   * Changes as they happen: `for await (const change of watch)`. A broken connection is made again and goes on
+   * where it was; `token` is that place. The watch of a collection ends when the collection is dropped.
+   */
+  class Watch {
+    #transport; #path; #full; #abort = new AbortController(); #events = null; #dropped = false;
+
+    constructor(transport, path, { since = null, fullDocument = true } = {}) {
+      this.#transport = transport;
+      this.#path = path;
+      this.#full = fullDocument;
+      this.token = since;
+    }
+
+    /** Resolves when the server says from where it tells: nothing after that is missed. */
+    async open() {
+      const params = [...(this.token === '0' ? ['since=0'] : []), ...(this.#full ? [] : ['fullDocument=false'])];
+      const path = this.#path + (params.length ? `?${params.join('&')}` : '');
+      this.#events = this.#transport.events(path, this.token === '0' ? null : this.token, this.#abort.signal);
+      const { value } = await this.#events.next();
+      this.token = value?.id ?? this.token;
+      return this;
+    }
+
+    /** The next block, over a new connection where the old one broke; null at the end. */
+    async #next() {
+      for (let failures = 0; ; failures++) {
+        try {
+          if (!this.#events) await this.open();
+          const { done, value } = await this.#events.next();
+          if (!done) return value;
+          if (this.#dropped || this.#abort.signal.aborted) return null;
+          throw new NexaDBConnectionError('the server ended the stream');
+        } catch (error) {
+          if (this.#abort.signal.aborted) return null;
+          if (!(error instanceof NexaDBConnectionError) || failures >= this.#transport.retries) throw error;
+          this.#events = null;
+          await pause(50 * 2 ** failures);
+        }
+      }
+    }
+
+    async *[Symbol.asyncIterator]() {
+      try {
+        for (let block; (block = await this.#next()) !== null;) {
+          this.token = block.id ?? this.token;
+          if (block.event === 'error') throw fromAnswer(410, JSON.parse(block.data));
+          if (block.data === undefined) continue;
+          const change = JSON.parse(block.data);
+          this.#dropped = change.operationType === 'drop' && this.#path !== '/changes';
+          yield change;
+        }
+      } finally {
+        this.close();
+      }
+    }
+
+    close() {
+      this.#abort.abort();
+    }
+  }
+
   class VectorCollectionClient {
     #transport;
 
@@ -273,6 +372,11 @@
       return this.#transport.request('DELETE', '/collections/' + encodeURIComponent(name)).then(() => true).catch(notFound(false));
     }
 
+    /** The changes of all collections from now on, or those after the token `since` ("0": all that are kept). */
+    watch(options) {
+      return new Watch(this.#transport, '/changes', options).open();
+    }
+
     status() {
       return this.#transport.request('GET', '/status');
     }
@@ -283,7 +387,7 @@
   }
 
   const api = {
-    NexaDB, CollectionClient, VectorCollectionClient, NexaDBException, NexaDBConnectionError, NexaDBTimeout,
+    NexaDB, CollectionClient, VectorCollectionClient, Watch, NexaDBException, NexaDBConnectionError, NexaDBTimeout,
     AuthError, NotFound, DuplicateKey, Conflict, InvalidRequest, ServerError,
   };
   if (typeof module !== 'undefined' && module.exports) module.exports = api;

@@ -3,7 +3,7 @@ import * as loaded from './nexadb.js';
 
 const api = loaded.default ?? globalThis;
 export const {
-  NexaDB, CollectionClient, VectorCollectionClient, NexaDBException, NexaDBConnectionError, NexaDBTimeout,
+  NexaDB, CollectionClient, VectorCollectionClient, Watch, NexaDBException, NexaDBConnectionError, NexaDBTimeout,
   AuthError, NotFound, DuplicateKey, Conflict, InvalidRequest, ServerError,
 } = api;
 export default NexaDB;

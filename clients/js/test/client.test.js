@@ -127,3 +127,28 @@ test('the ES module gives the same classes', async () => {
   assert.equal(module.NexaDB, NexaDB);
   assert.equal(module.default, NexaDB);
 });
+
+test('a watch tells what happens and goes on from a token', async () => {
+  const watch = await users.watch();
+  await users.insert({ _id: 'dora', age: 3 });
+  await users.delete('bob');
+  const seen = [];
+  for await (const change of watch) {
+    seen.push(change);
+    if (seen.length === 2) break;
+  }
+  assert.deepEqual(seen.map(c => [c.operationType, c.documentKey._id]), [['insert', 'dora'], ['delete', 'bob']]);
+  assert.deepEqual(seen[0].fullDocument, { _id: 'dora', age: 3 });
+  assert.equal(watch.token, seen[1].token);
+  const again = await db.watch({ since: seen[0].token, fullDocument: false });
+  for await (const change of again) {
+    assert.deepEqual(change.documentKey, { _id: 'bob' });
+    break;
+  }
+  const all = await users.watch({ since: '0' });
+  await db.dropCollection('users');
+  const types = [];
+  for await (const change of all) types.push(change.operationType);
+  assert.equal(types.at(-1), 'drop');
+  await assert.rejects(db.watch({ since: '0000000000000001deadbeef' }), { code: 'token_expired' });
+});

@@ -7,11 +7,11 @@
         alice = users.insert({"name": "Alice", "age": 28})
         users.find({"age": {"$gt": 25}})
 """
-from .client import CollectionClient, NexaDB, VectorCollectionClient
+from .client import CollectionClient, NexaDB, VectorCollectionClient, Watch
 from .errors import (AuthError, Conflict, DuplicateKey, InvalidRequest, NexaDBConnectionError, NexaDBException,
                      NexaDBTimeout, NotFound, ServerError)
 
 __all__ = ["AuthError", "CollectionClient", "Conflict", "DuplicateKey", "InvalidRequest", "NexaDB",
            "NexaDBConnectionError", "NexaDBException", "NexaDBTimeout", "NotFound", "ServerError",
-           "VectorCollectionClient"]
+           "VectorCollectionClient", "Watch"]
 __version__ = "0.1.0"

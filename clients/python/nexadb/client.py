@@ -1,11 +1,13 @@
 """NexaDB, its collections and its vector collections."""
 from __future__ import annotations
 
+import json
+import time
 from typing import Any, Iterator, Optional, Sequence
 from urllib.parse import quote
 
-from .errors import InvalidRequest, NotFound
-from .transport import Transport
+from .errors import InvalidRequest, NexaDBConnectionError, NotFound, from_answer
+from .transport import Events, Transport
 
 Document = dict[str, Any]
 
@@ -120,12 +122,89 @@ class CollectionClient:
         """Delete what matches; returns how many."""
         return self._post("delete", {"filter": query, "multi": multi})["deleted"]
 
+    def watch(self, since: Optional[str] = None, full_document: bool = True) -> Watch:
+        """The changes of this collection as they happen, or those after the token `since` ("0": all that are kept)."""
+        return Watch(self._transport, f"{self._path}/changes", since, full_document)
+
     def _exists(self, method: str, document_id: Any, body: Optional[Document]) -> bool:
         try:
             self._transport.request(method, self._document(document_id), body)
             return True
         except NotFound:
             return False
+
+
+class Watch:
+    """Changes as they happen, from the moment it was made: iterate over it, and close it or use `with`.
+
+    A change is `{"operationType", "ns", "documentKey", "fullDocument"?, "token"}`. A broken connection is made again
+    and goes on where it was; `token` is that place, for `watch(since=token)` of another day. The watch of a collection
+    ends when the collection is dropped.
+    """
+
+    def __init__(self, transport: Transport, path: str, since: Optional[str], full_document: bool) -> None:
+        self.token = since
+        self._transport, self._path = transport, path
+        self._params = {} if full_document else {"fullDocument": "false"}
+        self._events: Optional[Events] = None
+        self._ended = self._dropped = False
+        self._open()
+
+    def _open(self) -> None:
+        """Connect, and wait until the server says from where it tells: nothing after that is missed."""
+        params = dict(self._params, since=self.token) if self.token == "0" else self._params
+        self._events = self._transport.events(self._path, params, self.token if self.token != "0" else None)
+        block = self._events.next()
+        if block and block[0]:
+            self.token = block[0]
+
+    def __iter__(self) -> "Watch":
+        return self
+
+    def __next__(self) -> Document:
+        failures = 0
+        while not self._ended:
+            try:
+                if self._events is None:
+                    self._open()
+                block = self._events.next()
+                if block is None and not self._dropped:
+                    raise NexaDBConnectionError("the server ended the stream")
+            except NexaDBConnectionError:
+                self._disconnect()
+                failures += 1
+                if failures > self._transport.retries:
+                    raise
+                time.sleep(0.05 * 2 ** failures)
+                continue
+            if block is None:
+                break
+            token, event, data = block
+            self.token = token or self.token
+            if event == "error":
+                self.close()
+                raise from_answer(410, json.loads(data or "{}"))
+            if data is not None:
+                change = json.loads(data)
+                self._dropped = change["operationType"] == "drop" and self._path != "/changes"
+                return change
+        self.close()
+        raise StopIteration
+
+    def _disconnect(self) -> None:
+        if self._events is not None:
+            self._events.close()
+        self._events = None
+
+    def close(self) -> None:
+        self._ended = True
+        self._disconnect()
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class VectorCollectionClient:
@@ -189,6 +268,10 @@ class NexaDB:
             return True
         except NotFound:
             return False
+
+    def watch(self, since: Optional[str] = None, full_document: bool = True) -> Watch:
+        """The changes of all collections as they happen, or those after the token `since` ("0": all that are kept)."""
+        return Watch(self._transport, "/changes", since, full_document)
 
     def status(self) -> Document:
         return self._transport.request("GET", "/status")

@@ -90,6 +90,23 @@ class Transport:
             else:
                 connection.close()
 
+    def events(self, path: str, params: dict[str, Any], last_id: Optional[str]) -> "Events":
+        """An open answer of server-sent events."""
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
+        try:
+            response = self._send(connection, "GET", path, None, params, "text/event-stream", headers)
+            if response.status >= 400:
+                text = response.read()
+                raise from_answer(response.status, json.loads(text) if text else {})
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._network_error(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return Events(self, connection, response)
+
     def _once(self, method: str, path: str, body: Any, params: Optional[dict[str, Any]]) -> tuple[int, bytes]:
         connection = self._take()
         try:
@@ -102,10 +119,11 @@ class Transport:
         return response.status, text
 
     def _send(self, connection: http.client.HTTPConnection, method: str, path: str, body: Any,
-              params: Optional[dict[str, Any]], accept: str) -> http.client.HTTPResponse:
+              params: Optional[dict[str, Any]], accept: str,
+              more: Optional[dict[str, str]] = None) -> http.client.HTTPResponse:
         if params:
             path += "?" + urlencode(params)
-        headers = dict(self.headers, Accept=accept)
+        headers = dict(self.headers, Accept=accept, **(more or {}))
         data = None
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
@@ -118,3 +136,29 @@ class Transport:
         if isinstance(error, socket.timeout):
             return NexaDBTimeout(f"no answer from {where} within {self.timeout} s")
         return NexaDBConnectionError(f"no answer from {where}: {error or type(error).__name__}")
+
+
+class Events:
+    """Blocks of server-sent events as (id, event, data); what a block lacks is None."""
+
+    def __init__(self, transport: Transport, connection: http.client.HTTPConnection,
+                 response: http.client.HTTPResponse) -> None:
+        self._transport, self._connection, self._response = transport, connection, response
+
+    def next(self) -> Optional[tuple[Optional[str], Optional[str], Optional[str]]]:
+        """The next block; None when the server has ended the stream."""
+        fields: dict[str, str] = {}
+        try:
+            for raw in self._response:
+                line = raw.decode("utf-8").rstrip("\n")
+                name, _, value = line.partition(": ")
+                if line and name:
+                    fields[name] = value
+                elif not line and fields:
+                    return fields.get("id"), fields.get("event"), fields.get("data")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._transport._network_error(error) from error
+        return None
+
+    def close(self) -> None:
+        self._connection.close()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nexadb import (AuthError, DuplicateKey, InvalidRequest, NexaDB, NexaDBConnectionError, NexaDBException)
+from nexadb import (AuthError, DuplicateKey, InvalidRequest, NexaDB, NexaDBConnectionError, NexaDBException, NotFound)
 
 PEOPLE = [{"_id": "alice", "name": "Alice", "age": 28, "city": "Paris"},
           {"_id": "bob", "name": "Bob", "age": 35, "city": "Oslo"},
@@ -129,6 +129,33 @@ def test_a_server_that_is_not_there_is_a_connection_error():
         port = unused.getsockname()[1]
     with pytest.raises(NexaDBConnectionError):
         NexaDB("127.0.0.1", port, retries=1).status()
+
+
+def test_a_watch_tells_what_happens_and_goes_on_from_a_token(db):
+    users = db.collection("users")
+    users.insert({"_id": "alice"})
+    with users.watch() as watch:
+        users.insert({"_id": "bob", "age": 3})
+        users.delete("alice")
+        change = next(watch)
+        assert (change["operationType"], change["documentKey"], change["fullDocument"]) == (
+            "insert", {"_id": "bob"}, {"_id": "bob", "age": 3})
+        token = watch.token
+        assert token == change["token"]
+        assert next(watch)["operationType"] == "delete"
+    with db.watch(since=token, full_document=False) as watch:
+        assert next(watch)["documentKey"] == {"_id": "alice"}
+        watch._events.close()  # a connection that breaks is made again
+        users.insert({"_id": "carol"})
+        assert next(watch)["documentKey"] == {"_id": "carol"}
+    watch = users.watch(since="0")
+    db.drop_collection("users")
+    assert [change["operationType"] for change in watch][-1] == "drop"
+    with pytest.raises(NotFound):
+        users.watch()
+    with pytest.raises(NexaDBException) as caught:
+        db.watch(since="0000000000000001deadbeef")
+    assert caught.value.code == "token_expired"
 
 
 def test_threads_share_a_client(db):
