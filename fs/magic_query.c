@@ -104,23 +104,6 @@ static void begin_text(struct query *query)
             &query->base); /* the next results are of the state at their first read */
 }
 
-/* Everything that can be wrong with a complete text, without reading a document. */
-static enum nx_code check_text(struct query *query, struct nx_err *err)
-{
-    struct magic_handle *handle = &query->base;
-    enum magic_kind kind = magic_kind_of(handle->magic);
-    struct nx_slice text = nx_buf_slice(&query->text);
-    struct nx_cursor *cursor = NULL;
-    enum nx_code rc;
-
-    if (kind == MAGIC_UPDATE)
-        return magic_text_check_update(text, err);
-    rc = magic_text_open(handle->base.fs->db, handle->snapshot, handle->dir, kind, text,
-                         &handle->limits, &cursor, err);
-    nx_cursor_close(cursor);
-    return rc;
-}
-
 static enum nx_code take_text(struct query *query, struct nx_err *err)
 {
     struct magic_handle *handle = &query->base;
@@ -133,7 +116,8 @@ static enum nx_code take_text(struct query *query, struct nx_err *err)
         return NX_EJSON;
     if (state != NX_SCAN_COMPLETE)
         return NX_OK;
-    rc = check_text(query, err);
+    rc = magic_text_check(handle->base.fs->db, handle->snapshot, handle->dir, kind,
+                          nx_buf_slice(&query->text), &handle->limits, err);
     if (rc == NX_OK && kind != MAGIC_UPDATE)
         rc = slots_set(handle->base.fs->slots, &handle->slot, nx_buf_slice(&query->text), err);
     query->complete = rc == NX_OK;

@@ -139,8 +139,9 @@ static bool flag_of(const struct nx_value *value)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* `runs` false: nothing is read, not even to explain. */
 static enum nx_code open_find(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino dir,
-                              struct nx_slice text, const struct nx_limits *limits,
+                              struct nx_slice text, bool runs, const struct nx_limits *limits,
                               struct nx_cursor **out, struct nx_err *err)
 {
     struct nx_buf filter NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
@@ -168,7 +169,7 @@ static enum nx_code open_find(struct nx_db *db, const struct nx_snapshot *snapsh
         find.sort = slice_of(&sort);
         find.skip = number_of(&skip);
         find.limit = number_of(&limit);
-        find.explain = flag_of(&explain);
+        find.explain = runs && flag_of(&explain);
     }
     return nx_query_find(db, snapshot, dir, &find, limits, out, err);
 }
@@ -235,7 +236,22 @@ enum nx_code magic_text_open(struct nx_db *db, const struct nx_snapshot *snapsho
         return open_aggregate(db, snapshot, dir, text, limits, out, err);
     if (kind == MAGIC_VSEARCH)
         return open_vsearch(db, snapshot, dir, text, limits, out, err);
-    return open_find(db, snapshot, dir, text, limits, out, err);
+    return open_find(db, snapshot, dir, text, true, limits, out, err);
+}
+
+enum nx_code magic_text_check(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino dir,
+                              enum magic_kind kind, struct nx_slice text,
+                              const struct nx_limits *limits, struct nx_err *err)
+{
+    struct nx_cursor *cursor = NULL;
+    enum nx_code rc;
+
+    if (kind == MAGIC_UPDATE)
+        return magic_text_check_update(text, err);
+    rc = kind == MAGIC_QUERY ? open_find(db, snapshot, dir, text, false, limits, &cursor, err)
+                             : magic_text_open(db, snapshot, dir, kind, text, limits, &cursor, err);
+    nx_cursor_close(cursor);
+    return rc;
 }
 
 bool magic_text_writes(struct nx_slice text)

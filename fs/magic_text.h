@@ -22,6 +22,11 @@ enum nx_code magic_text_open(struct nx_db *db, const struct nx_snapshot *snapsho
                              enum magic_kind kind, struct nx_slice text,
                              const struct nx_limits *limits, struct nx_cursor **out,
                              struct nx_err *err);
+/* What can be wrong with a complete text, of .update too. Reads no document, but for .vsearch,
+ * which is run: how many dimensions there are is in the documents. */
+enum nx_code magic_text_check(struct nx_db *db, const struct nx_snapshot *snapshot, nx_ino dir,
+                              enum magic_kind kind, struct nx_slice text,
+                              const struct nx_limits *limits, struct nx_err *err);
 /* True when the text is a pipeline that ends in $out or $merge. */
 bool magic_text_writes(struct nx_slice text);
 /* Check the text of .update without running it; run it. */

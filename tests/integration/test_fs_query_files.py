@@ -46,6 +46,16 @@ def test_a_query_that_takes_too_long_ends_its_read(mounts):
     assert done.returncode == 1 and done.stdout == "" and "timed out" in done.stderr
 
 
+def test_an_explanation_runs_at_the_read(mounts):
+    mount = mounts("--query-time-ms", "100")
+    numbered(mount, 20000)
+    slow = ('{"$expr":{"$lt":[{"$reduce":{"input":{"$range":[0,1000]},"initialValue":0,'
+            '"in":{"$add":["$$value","$$this"]}}},0]}} {"explain":true}')
+    done = mount.sh(f"echo '{slow}' > .query && echo written; cat .query", "n")
+    assert done.stdout == "written\n" and "timed out" in done.stderr
+    assert json.loads(mount.out("""echo '{"_id":{"$lt":5}} {"explain":true}' > .query; cat .query""", "n"))["returned"] == 5
+
+
 def test_a_query_that_needs_too_much_memory_ends_its_read(mounts):
     mount = mounts("--query-memory-bytes", "1M")
     n = numbered(mount, 3000, pad=1000)
