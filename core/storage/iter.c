@@ -192,7 +192,7 @@ static void pass_key(struct nx_iter *iter, void (*move)(struct source *source))
 {
     struct source *source = iter->source;
 
-    if (!iter->is_merge) {
+    if (!iter->is_merge || merge_stands_alone(source)) {
         move(source);
         return;
     }

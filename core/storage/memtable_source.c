@@ -11,6 +11,8 @@
 
 #include "storage/memtable_inner.h"
 
+#define PREFETCH_RECORDS 4 /* as many before the cursor comes to them */
+
 struct memtable_source {
     struct source base;
     const struct memtable *memtable; /* outlives us */
@@ -39,6 +41,8 @@ static void settle_forward(struct memtable_source *s)
             s->at = 0;
             continue;
         }
+        if (s->at + PREFETCH_RECORDS < s->view.count)
+            __builtin_prefetch(s->view.records[s->at + PREFETCH_RECORDS]);
         record = record_at(s->view.records[s->at], s->sequence);
         if (!record)
             s->at++;

@@ -2,8 +2,8 @@
  * merge.c - a binary heap of cursors.
  *
  * The heap orders the sources by where they stand: by key in the direction of the walk, and for one
- * key newest first in both. With one source left there is nothing to compare, and a step costs one
- * call.
+ * key newest first in both. The second in order is known: as long as the first one stays before it,
+ * a step costs one comparison; with one source left, none.
  */
 #include "storage/merge.h"
 
@@ -14,6 +14,7 @@ struct merge {
     bool backward;        /* the direction in which all sources stand */
     size_t count;         /* sources */
     size_t heap_count;    /* of them valid, in heap order */
+    size_t second;        /* in the heap: which comes after the top; 0: none */
     struct nx_buf key;    /* where we stood, while the direction turns */
     struct source **heap; /* borrowed from `sources` */
     struct source *sources[];
@@ -44,6 +45,13 @@ static void sift_down(struct merge *m, size_t at)
     m->heap[at] = moving;
 }
 
+static void find_second(struct merge *m)
+{
+    m->second = m->heap_count > 1 ? 1 : 0;
+    if (m->heap_count > 2 && comes_before(m, m->heap[2], m->heap[1]))
+        m->second = 2;
+}
+
 static void fail(struct merge *m, enum nx_code code)
 {
     m->base.failed = code;
@@ -72,6 +80,7 @@ static void build_heap(struct merge *m)
     }
     for (size_t i = m->heap_count / 2; i-- > 0;)
         sift_down(m, i);
+    find_second(m);
     show_top(m);
 }
 
@@ -86,9 +95,13 @@ static void settle_top(struct merge *m)
             return;
         }
         m->heap[0] = m->heap[--m->heap_count];
+    } else if (!m->second || comes_before(m, top, m->heap[m->second])) {
+        m->base.entry = top->entry;
+        return;
     }
     if (m->heap_count > 1)
         sift_down(m, 0);
+    find_second(m);
     show_top(m);
 }
 
@@ -183,6 +196,13 @@ static void source_prev(struct source *source)
     }
     m->heap[0]->ops->prev(m->heap[0]);
     settle_top(m);
+}
+
+bool merge_stands_alone(const struct source *source)
+{
+    const struct merge *m = (const struct merge *)source;
+
+    return !m->second || !nx_slice_equal(m->heap[m->second]->entry.key, source->entry.key);
 }
 
 static void close_all(struct source **sources, size_t count)

@@ -15,5 +15,7 @@
 /* Takes the sources (also when it fails); the array stays the caller's. */
 enum nx_code merge_open(struct source **sources, size_t count, struct source **out,
                         struct nx_err *err);
+/* It is valid: does no other source stand on the same key? */
+bool merge_stands_alone(const struct source *merge);
 
 #endif
