@@ -66,7 +66,7 @@ static void every_option_has_a_name_and_a_value(void **state)
     engine_open(f);
     for (; nx_engine_option_name(count); count++)
         get(f, nx_engine_option_name(count));
-    assert_int_equal(count, 10);
+    assert_int_equal(count, 11);
     assert_int_equal(get(f, "memtable_bytes"), f->options.memtable_bytes);
     assert_int_equal(get(f, "sync_interval_ms"), f->options.sync_interval_ms);
     assert_int_equal(get(f, "compression"), NX_COMPRESS_LZ4);
