@@ -32,12 +32,6 @@ struct block *block_new(size_t len)
     return block;
 }
 
-struct block *block_ref(struct block *block)
-{
-    atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
-    return block;
-}
-
 void block_add_refs(struct block *block, int32_t n)
 {
     /* acq_rel: every other thread's reads come before the free */

@@ -80,7 +80,6 @@ struct block_entry {
 
 /* Room for `len` bytes, to be filled and parsed. NULL: out of memory. */
 struct block *block_new(size_t len);
-struct block *block_ref(struct block *block);
 void block_unref(struct block *block); /* NULL is fine */
 /* `n` references come or go at once; the last one frees. */
 void block_add_refs(struct block *block, int32_t n);

@@ -209,7 +209,9 @@ void cache_prefetch(const struct cache_slot *slot)
 {
     const char *block = (char *)block_of(atomic_load_explicit(&slot->word, memory_order_relaxed));
 
-    __builtin_prefetch(block); /* it may be gone: a prefetch may be of anything */
+    if (!block)
+        return;
+    __builtin_prefetch(block); /* it may be gone by now: a prefetch may be of anything */
     __builtin_prefetch(block + 64);
     __builtin_prefetch(block + 128);
 }
