@@ -64,8 +64,8 @@ enum nx_code feed_load(struct nx_db *db, struct nx_err *err)
         return rc;
     if (nx_iter_last(iter)) {
         rc = read_row(iter, &position, &time_ms, err);
-        feed->next = position + FEED_KEY_BYTES + nx_iter_value(iter).len;
-        feed->start = feed->next;
+        if (rc == NX_OK)
+            feed->next = position + FEED_KEY_BYTES + nx_iter_value(iter).len;
     } else {
         rc = nx_iter_status(iter, err);
     }
@@ -226,7 +226,7 @@ static void tell_waiters(struct feed *feed, uint64_t end) NX_REQUIRES(feed->mu)
 static enum nx_code find_cut(struct nx_db *db, uint64_t low, uint64_t high, uint64_t before_ms,
                              uint64_t *cut, struct nx_err *err)
 {
-    struct nx_iter *iter;
+    struct nx_iter *iter = NULL;
     enum nx_code rc = open_rows(db, NULL, &iter, err);
 
     *cut = low;
@@ -246,8 +246,37 @@ static enum nx_code find_cut(struct nx_db *db, uint64_t low, uint64_t high, uint
         else
             high = middle;
     }
+    nx_iter_close(iter);
+    return rc;
+}
+
+/* Names that directories had before the cut. */
+static enum nx_code add_labels(struct nx_db *db, uint64_t cut, struct nx_batch *batch,
+                               struct nx_err *err)
+{
+    struct nx_range range = {.keep_cache = false};
+    struct key lower, upper;
+    struct nx_iter *iter;
+    enum nx_code rc;
+
+    key_of_kind(&lower, KEY_LABEL);
+    key_of_kind(&upper, KEY_LABEL + 1u);
+    range.lower = key_slice(&lower);
+    range.upper = key_slice(&upper);
+    rc = nx_iter_open(db->engine, &range, &iter, err);
+    if (rc != NX_OK)
+        return rc;
+    for (bool more = nx_iter_first(iter); more && rc == NX_OK; more = nx_iter_next(iter)) {
+        struct nx_slice tail;
+        uint64_t dir;
+
+        if (key_split(nx_iter_key(iter), &dir, &tail) && tail.len == 8 && key_number(tail) < cut &&
+            nx_batch_delete(batch, nx_iter_key(iter)) != NX_OK)
+            rc = nx_fail_nomem(err);
+    }
     if (rc == NX_OK)
-        nx_iter_close(iter);
+        rc = nx_iter_status(iter, err);
+    nx_iter_close(iter);
     return rc;
 }
 
@@ -263,45 +292,26 @@ static enum nx_code delete_before(struct nx_db *db, uint64_t cut, struct nx_err 
     key_of(&end, KEY_CHANGES, cut);
     nx_batch_mark_reclaiming(batch);
     rc = nx_batch_delete_range(batch, key_slice(&begin), key_slice(&end));
-    rc = rc == NX_OK ? nx_engine_commit(db->engine, batch, NX_BUFFERED, err) : nx_fail_nomem(err);
+    rc = rc == NX_OK ? add_labels(db, cut, batch, err) : nx_fail_nomem(err);
+    if (rc == NX_OK)
+        rc = nx_engine_commit(db->engine, batch, NX_BUFFERED, err);
     nx_batch_free(batch);
     return rc == NX_OK ? nx_engine_reclaim(db->engine, key_slice(&begin), key_slice(&end), err)
                        : rc;
 }
 
-/* Names that directories had before the cut. */
-static enum nx_code drop_labels(struct nx_db *db, uint64_t cut, struct nx_err *err)
+/* The last row stays: the next start finds the next position by it, so that none is given twice. */
+static enum nx_code last_row(struct nx_db *db, uint64_t *out, struct nx_err *err)
 {
-    struct nx_batch *batch;
-    struct nx_range range = {.keep_cache = false};
-    struct key lower, upper;
     struct nx_iter *iter;
-    enum nx_code rc;
+    uint64_t time_ms;
+    enum nx_code rc = open_rows(db, NULL, &iter, err);
 
-    key_of_kind(&lower, KEY_LABEL);
-    key_of_kind(&upper, KEY_LABEL + 1u);
-    range.lower = key_slice(&lower);
-    range.upper = key_slice(&upper);
-    if (nx_batch_new(&batch) != NX_OK)
-        return nx_fail_nomem(err);
-    rc = nx_iter_open(db->engine, &range, &iter, err);
-    if (rc == NX_OK) {
-        for (bool more = nx_iter_first(iter); more && rc == NX_OK; more = nx_iter_next(iter)) {
-            struct nx_slice tail;
-            uint64_t dir;
-
-            if (key_split(nx_iter_key(iter), &dir, &tail) && tail.len == 8 &&
-                key_number(tail) < cut)
-                rc = nx_batch_delete(batch, nx_iter_key(iter));
-        }
-        if (rc == NX_OK)
-            rc = nx_iter_status(iter, err);
-        nx_iter_close(iter);
-    }
-    nx_batch_mark_reclaiming(batch);
-    if (rc == NX_OK && nx_batch_count(batch) > 0)
-        rc = nx_engine_commit(db->engine, batch, NX_BUFFERED, err);
-    nx_batch_free(batch);
+    if (rc != NX_OK)
+        return rc;
+    *out = 0;
+    rc = nx_iter_last(iter) ? read_row(iter, out, &time_ms, err) : nx_iter_status(iter, err);
+    nx_iter_close(iter);
     return rc;
 }
 
@@ -309,7 +319,7 @@ static enum nx_code trim(struct nx_db *db, bool all_that_may, struct nx_err *err
 {
     struct feed *feed = &db->feed;
     uint64_t now_ms = db->io->ops->realtime_ns(db->io) / 1000000;
-    uint64_t start, end, keep_bytes, keep_ms, cut, late, by_size;
+    uint64_t start, end, keep_bytes, keep_ms, cut, last, late, by_size;
     enum nx_code rc;
 
     nx_mutex_lock(&feed->mu);
@@ -321,19 +331,21 @@ static enum nx_code trim(struct nx_db *db, bool all_that_may, struct nx_err *err
     nx_mutex_unlock(&feed->mu);
     rc = find_cut(db, start, end, now_ms > keep_ms ? now_ms - keep_ms : 0, &cut, err);
     keep_ms += keep_ms / 7;
+    if (rc == NX_OK)
+        rc = last_row(db, &last, err);
     if (rc == NX_OK) /* there is something that should have gone a day ago */
         rc = find_cut(db, start, cut, now_ms > keep_ms ? now_ms - keep_ms : 0, &late, err);
     if (rc != NX_OK)
         return rc;
     by_size = end - start > keep_bytes ? end - keep_bytes : start;
     cut = by_size > cut ? by_size : cut;
-    if (cut == start || (!all_that_may && late == start && cut - start < keep_bytes / TRIM_SHARE))
+    cut = cut < last ? cut : last;
+    if (cut <= start || (!all_that_may && late == start && cut - start < keep_bytes / TRIM_SHARE))
         return NX_OK;
     nx_mutex_lock(&feed->mu);
     feed->start = cut;
     nx_mutex_unlock(&feed->mu);
-    rc = delete_before(db, cut, err);
-    return rc == NX_OK ? drop_labels(db, cut, err) : rc;
+    return delete_before(db, cut, err);
 }
 
 enum nx_code feed_trim(struct nx_db *db, uint64_t keep_bytes, uint64_t keep_ms, struct nx_err *err)

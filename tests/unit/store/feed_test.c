@@ -310,9 +310,17 @@ static void what_was_trimmed_is_refused_and_told(void **state)
     nx_feed_close(feed);
     OK(feed_trim(f->db, 1, UINT64_MAX / 4, &err));
     feed = open_feed(f->db, 0, "0");
+    assert_next(feed, "rename users people");
     assert_no_more(feed);
     nx_feed_close(feed);
     nx_feed_close(before);
+    store_reopen(f); /* no position is given again */
+    put(f, "new.json", "{}");
+    feed = open_feed(f->db, 0, "0");
+    assert_next(feed, "rename users people");
+    assert_next(feed, "insert people new.json");
+    FAILS(NX_ENODATA, nx_feed_open(f->db, 0, token, &before, &err));
+    nx_feed_close(feed);
 }
 
 static void what_is_older_than_is_kept_goes(void **state)
