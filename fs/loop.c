@@ -7,8 +7,11 @@
 #include "fs/loop.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "fs/place.h"
 
 struct loop {
     struct fs *fs;
@@ -48,6 +51,15 @@ static void free_request(void *arg)
     free(request->mem);
 }
 
+/* So that no handler meets a second number. Directories, which a body may name, have none. */
+static void name_first(struct fuse_buf *request)
+{
+    struct fuse_in_header *header = request->mem;
+
+    if (!(request->flags & FUSE_BUF_IS_FD) && request->size >= sizeof *header)
+        header->nodeid = place_first(header->nodeid);
+}
+
 static void serve(struct fuse_session *session, struct fuse_buf *request)
 {
     while (!fuse_session_exited(session)) {
@@ -60,6 +72,7 @@ static void serve(struct fuse_session *session, struct fuse_buf *request)
             continue;
         if (got <= 0) /* unmounted */
             break;
+        name_first(request);
         fuse_session_process_buf(session, request);
     }
 }

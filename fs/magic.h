@@ -54,7 +54,7 @@ struct magic {
     const char *example; /* a shell line with words as in help.h, NULL: cat NAME */
 };
 
-_Static_assert(MAGIC_KINDS < 32, "a row and 1 fits in the five bits of a number");
+_Static_assert(MAGIC_KINDS < 31, "a row and 1 fits in the five bits of a number, below 31");
 
 const struct magic *magic_row(unsigned index); /* NULL past the last */
 enum magic_kind magic_kind_of(const struct magic *magic);

@@ -66,6 +66,10 @@ struct fs {
     _Atomic uint64_t generation;
     _Atomic uint32_t dir_changes[FS_CHANGE_SLOTS];
 
+    /* Names that our own renames gave another number than the kernel thinks, until it has been
+     * told: as long as there are any, it looks documents up by second numbers (decision 0075). */
+    _Atomic unsigned misnamed;
+
     /* What a handle's requests leave each other goes through the kernel, whose order the memory
      * model does not know: handle_publish before an answer, handle_enter after a request. */
     _Atomic uint64_t order;

@@ -107,6 +107,22 @@ static bool lookup_magic(fuse_req_t req, const struct fs_place *parent, const ch
     return true;
 }
 
+/* While the kernel has some node under a name that is another's now, it might take this document
+ * for the same file as that name, and a rename of one to the other for nothing to do. */
+static void reply_found(fuse_req_t req, const struct nx_attr *attr, uint64_t generation)
+{
+    struct fs *fs = fs_of(req);
+    struct fuse_entry_param entry;
+
+    reply_fill_entry(fs, attr, generation, &entry);
+    if (attr->kind <= NX_KIND_DRAFT && !place_snapshot(attr->ino) &&
+        atomic_load(&fs->misnamed) > 0) {
+        entry.ino |= PLACE_SECOND;
+        entry.entry_timeout = entry.attr_timeout = 0;
+    }
+    fuse_reply_entry(req, &entry);
+}
+
 static void lookup(fuse_req_t req, const struct fs_place *parent, const char *name)
 {
     struct fs *fs = fs_of(req);
@@ -118,7 +134,7 @@ static void lookup(fuse_req_t req, const struct fs_place *parent, const char *na
 
     if (rc == NX_OK) {
         place_attr(parent->number, &attr);
-        reply_entry(req, &attr, generation);
+        reply_found(req, &attr, generation);
     } else if (rc != NX_ENOTFOUND && rc != NX_ENAME) {
         reply_fail(req, "lookup", &err);
     } else if (!lookup_magic(req, parent, name)) {
@@ -423,16 +439,23 @@ static void note_away(struct fs *fs, nx_ino from_dir, const char *from, const ch
         aways_add(fs->aways, from_dir, &id);
 }
 
-/* What changed sides between documents and plain files got another number than the kernel thinks,
- * which moved its own entry. After the answer: the notifier waits for the directory anyway. */
-static void forget_renamed(struct fs *fs, nx_ino from_dir, const char *from, nx_ino dir,
-                           const char *name, unsigned flags)
+/* What changes sides between documents and plain files gets another number than the kernel thinks,
+ * which moves its own entry: how many names are wrong then. */
+static unsigned count_misnamed(const char *from, const char *to, unsigned flags)
 {
-    if (nx_name_is_document(from, strlen(from)) == nx_name_is_document(name, strlen(name)))
-        return;
-    notifier_forget_name(fs->notifier, dir, name);
-    if (flags & NX_RENAME_EXCHANGE)
-        notifier_forget_name(fs->notifier, from_dir, from);
+    if (nx_name_is_document(from, strlen(from)) == nx_name_is_document(to, strlen(to)))
+        return 0;
+    return flags & NX_RENAME_EXCHANGE ? 2 : 1;
+}
+
+/* After the answer: the notifier waits for the directory anyway. */
+static void forget_renamed(struct fs *fs, unsigned misnamed, nx_ino from_dir, const char *from,
+                           nx_ino dir, const char *name)
+{
+    if (misnamed > 0)
+        notifier_forget_renamed(fs->notifier, dir, name);
+    if (misnamed > 1)
+        notifier_forget_renamed(fs->notifier, from_dir, from);
 }
 
 /* What a rename takes the name from. */
@@ -476,6 +499,7 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     bool replaces;
     struct fs *fs;
     enum nx_code rc;
+    unsigned misnamed;
     bool by_find = place_is_find(from_parent) || place_is_find(to_parent);
     fuse_ino_t from_dir = from_parent, to_dir = to_parent;
 
@@ -502,6 +526,7 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
     parked->other_door = by_find;
     fs = parked->fs;
     change = parked_change(parked);
+    misnamed = count_misnamed(from, to, flags);
     replaces = find_replaced(fs, to_parent, to, flags, &replaced);
     if (fs->options.conflict_fail && !(flags & NX_RENAME_EXCHANGE))
         flags |= NX_RENAME_IF_OLDER;
@@ -517,7 +542,9 @@ void names_rename(fuse_req_t req, fuse_ino_t from_parent, const char *from, fuse
         note_away(fs, from_parent, from, to);
     if (rc == NX_OK && replaces)
         remember_removed(fs, &replaced);
+    if (rc == NX_OK)
+        atomic_fetch_add(&fs->misnamed, misnamed); /* before the answer, after which it matters */
     parked_finish(parked, rc, &err);
     if (rc == NX_OK)
-        forget_renamed(fs, from_parent, from, to_parent, to, flags);
+        forget_renamed(fs, misnamed, from_parent, from, to_parent, to);
 }

@@ -30,6 +30,7 @@ struct stale_dir {
     bool all;
     bool attributes; /* of the directory itself */
     unsigned count;
+    unsigned renamed; /* of fs->misnamed */
     struct stale_name *names;
 };
 
@@ -202,6 +203,7 @@ static void send_directory(struct fs *fs, struct stale_dir *dir)
         send_whole_directory(fs, dir->dir);
     if (dir->attributes || dir->all)
         fuse_lowlevel_notify_inval_inode(fs->session, dir->dir, 0, 0);
+    atomic_fetch_sub(&fs->misnamed, dir->renamed);
 }
 
 static void answer_drains(struct batch *batch)
@@ -288,10 +290,16 @@ void notifier_drain(struct notifier *notifier, nx_commit_fn done, void *arg)
     }
 }
 
-void notifier_forget_name(struct notifier *notifier, nx_ino parent, const char *name)
+/* Without memory it stays counted, which costs lookups, not content. */
+void notifier_forget_renamed(struct notifier *notifier, nx_ino parent, const char *name)
 {
+    struct stale_dir *dir;
+
     pthread_mutex_lock(&notifier->mu);
     add_name(&notifier->open, parent, name, 0);
+    dir = stale_dir(&notifier->open, parent);
+    if (dir)
+        dir->renamed++;
     pthread_cond_signal(&notifier->ready);
     pthread_mutex_unlock(&notifier->mu);
 }

@@ -20,8 +20,9 @@ enum nx_code notifier_new(struct fs *fs, struct notifier **out, struct nx_err *e
 enum nx_code notifier_start(struct notifier *notifier, struct nx_err *err);
 /* Ends the subscription, answers every drain, joins the thread. */
 void notifier_free(struct notifier *notifier);
-/* A name whose node the kernel has wrong after our own rename: it looks it up again. */
-void notifier_forget_name(struct notifier *notifier, nx_ino parent, const char *name);
+/* A name whose node the kernel has wrong after our own rename, counted in fs->misnamed: it looks it
+ * up again, and is counted no more. */
+void notifier_forget_renamed(struct notifier *notifier, nx_ino parent, const char *name);
 /* A node whose content or attributes changed by our own hand, without a request that tells the
  * kernel. */
 void notifier_forget_node(struct notifier *notifier, nx_ino ino);

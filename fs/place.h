@@ -3,7 +3,8 @@
  *
  *     bits 0-47   the store's number
  *     bits 48-57  a named snapshot's number; 0: the live tree
- *     bits 58-62  a magic file's row and 1; 0: none. The rest is then its directory
+ *     bits 58-62  a magic file's row and 1; 0: none. The rest is then its directory.
+ *                 31: a document of the live tree, by a second number (decision 0075)
  *     bit 63      below `.find/`: bits 48-62 are then a slot of its table (find.h), the rest 0 for
  *                 the directory itself, a document's number for its projection there, or, from the
  *                 top, the row of a magic file
@@ -21,6 +22,7 @@
 #define PLACE_KIND_SHIFT 58
 #define PLACE_DIR_MASK ((UINT64_C(1) << PLACE_KIND_SHIFT) - 1)
 #define PLACE_NUMBER_MASK ((UINT64_C(1) << PLACE_NUMBER_BITS) - 1)
+#define PLACE_SECOND (UINT64_C(31) << PLACE_KIND_SHIFT)
 #define PLACE_FIND (UINT64_C(1) << 63)
 #define PLACE_FIND_BITS 15
 #define PLACE_FIND_MAGIC (PLACE_NUMBER_MASK - 31) /* the first number of a magic file's */
@@ -38,6 +40,11 @@ struct fs_place {
 static inline bool place_is_find(fuse_ino_t ino)
 {
     return ino >> 63 != 0;
+}
+/* What requests by a second number are about. */
+static inline fuse_ino_t place_first(fuse_ino_t ino)
+{
+    return ino >> PLACE_KIND_SHIFT == PLACE_SECOND >> PLACE_KIND_SHIFT ? ino & ~PLACE_SECOND : ino;
 }
 static inline fuse_ino_t place_find_ino(unsigned slot)
 {

@@ -389,3 +389,23 @@ def test_tail_follows_a_plain_file(users):
                 assert tail.stdout.readline() == f"line {i}\n"
         finally:
             tail.kill()
+
+
+def test_a_backup_that_is_moved_back_at_once_is_moved(mount):
+    """The kernel knows the backup by the document's old number for a moment (decision 0075); others in the directory make it longer."""
+    (mount.path / "c").mkdir()
+    document, backup = mount.path / "c/a.json", mount.path / "c/a.json~"
+    crowd = [subprocess.Popen(["bash", "-c", f"while :; do : > f{n}; rm f{n}; done"], cwd=mount.path / "c") for n in range(3)]
+    try:
+        for i in range(300):
+            document.write_text('{"version": "old"}\n')
+            os.rename(document, backup)
+            document.write_text('{"version": "new"}\n')
+            os.rename(backup, document)
+            assert document.read_text() == '{"version": "old"}\n', i
+            assert not backup.exists()
+            document.unlink()
+    finally:
+        for process in crowd:
+            process.kill()
+            process.wait()
