@@ -180,7 +180,8 @@ static bool make_job(const struct levels *levels, unsigned from, struct table *c
 
         span(out->inputs, out->count, &begin, &end);
         first = overlap(&levels->level[l], begin, end, &overlapped);
-        ok = add_inputs(out, l, levels->level[l].tables + first, overlapped);
+        if (overlapped > 0)
+            ok = add_inputs(out, l, levels->level[l].tables + first, overlapped);
     }
     if (!ok)
         compaction_fini(out);
