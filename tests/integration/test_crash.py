@@ -2,12 +2,15 @@
 
 The ledger is kept here, in the test: what a write returned for is acknowledged, what it failed for may or may not be there.
 """
+import contextlib
 import http.client
 import itertools
 import json
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -147,9 +150,23 @@ def stop_with_a_thread_in_the_kernel(pid):
     raise AssertionError("the notifier was never met in the kernel")
 
 
-def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
-    """Its notifier waits for the lock of a directory, in which a program waits for the daemon."""
+FILE_WRITER = """
+import itertools, os, sys
+for i in itertools.count():
+    with open(f"{sys.argv[1]}{i}.json", "w") as file:
+        file.write('{"n":%d}' % i)
+    print(file.name, flush=True)
+    os.path.exists(f"r{i % 5}.json")
+"""
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_daemon_that_is_killed_inside_the_kernel_ends(mounts, guarded):
+    """Its notifier waits for the lock of a directory, in which a program waits for the daemon: by itself, or by the next mount."""
     mount = mounts()
+    if not guarded:
+        for guard in children(mount.process.pid):
+            os.kill(guard, signal.SIGKILL)
     folder = mount.path / "c"
     folder.mkdir()
     is_over = threading.Event()
@@ -166,12 +183,11 @@ def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
                 ledger.add(f"{name}{i}.json")
 
     def files(name):
-        for i in itertools.count():
-            if is_over.is_set():
-                return
-            (folder / f"{name}{i}.json").write_text(f'{{"n":{i}}}\n')
-            ledger.add(f"{name}{i}.json")
-            (folder / f"r{i % 5}.json").exists()
+        """A process of its own: this one must hold no file of a mount that does not answer."""
+        with subprocess.Popen([sys.executable, "-c", FILE_WRITER, name], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True) as writer:
+            for line in writer.stdout:
+                ledger.add(line.strip())
 
     def until_the_end(work, *args):
         try:
@@ -187,11 +203,16 @@ def test_a_daemon_that_is_killed_inside_the_kernel_ends_by_itself(mounts):
     stop_with_a_thread_in_the_kernel(mount.process.pid)
     is_over.set()
     mount.process.kill()
-    assert mount.process.wait(timeout=10) == -signal.SIGKILL
+    process, mount.process = mount.process, None
+    if guarded:
+        assert process.wait(timeout=10) == -signal.SIGKILL
+    else:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # mostly: what it waited for may have come
+            process.wait(timeout=0.5)
+    mount.start()
+    assert process.wait(timeout=10) == -signal.SIGKILL
     for thread in threads:
         thread.join()
-    mount.process = None
-    mount.start()
     for name in ledger:
         assert json.loads((folder / name).read_text())["n"] == int(name[1:-5])
 
