@@ -88,7 +88,7 @@ def test_nano_saves(users, tmp_path):
     socket = tmp_path / "tmux"
     tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
     keys = ["C-k", '{"age": 77}', "Enter", "C-o", "Enter", "C-x"]
-    command = f"cd {users.path}/users && nano alice.json; tmux -S {socket} wait-for -S done"
+    command = f"cd {users.path}/users && nano alice.json; tmux -S {socket} wait-for -S done; sleep 100"  # the server ends with it
     subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", command], check=True)
     try:
         subprocess.run([*tmux, "wait-for", "-L", "unused"], check=True)
