@@ -214,8 +214,7 @@ static enum nx_code await_flush(struct nx_engine *engine, uint64_t sequence, str
     return rc;
 }
 
-/* The newest change in the closed memtables. What the log has behind it is in no memtable, since
- * the active one is empty. 0: all are in tables. */
+/* The newest change that is in closed memtables or tables. */
 static uint64_t last_closed(struct nx_engine *engine)
 {
     const struct tree *tree;
@@ -223,7 +222,7 @@ static uint64_t last_closed(struct nx_engine *engine)
 
     nx_mutex_lock(&engine->state_mu);
     tree = atomic_load(&engine->tree);
-    sequence = tree->count > 1 ? tree->marks[1].sequence : 0;
+    sequence = tree->count > 1 ? tree->marks[1].sequence : engine->flushed_sequence;
     nx_mutex_unlock(&engine->state_mu);
     return sequence;
 }
@@ -236,9 +235,11 @@ enum nx_code engine_flush_all(struct nx_engine *engine, struct nx_err *err)
     nx_mutex_lock(&engine->commit_mu);
     rc = wal_leave_used(engine->wal, err);
     position = wal_end(engine->wal);
-    if (rc == NX_OK)
-        rc = engine_rotate(engine, position, err);
-    sequence = last_closed(engine);
+    sequence = engine->sequence;
+    /* Also when the memtable is empty and only the log has the last sequence, of a run: the log is
+     * about to go. */
+    if (rc == NX_OK && last_closed(engine) < sequence)
+        rc = engine_replace_active(engine, position, err);
     nx_mutex_unlock(&engine->commit_mu);
     if (rc == NX_OK)
         rc = await_flush(engine, sequence, err);

@@ -387,6 +387,7 @@ static enum nx_code ingest_tables(struct nx_run *run, struct nx_err *err)
 enum nx_code nx_run_ingest(struct nx_run *run, struct nx_err *err)
 {
     struct nx_engine *engine = run->engine;
+    struct nx_err why = NX_ERR_INIT;
     enum nx_code rc;
 
     if (run->state == RUN_INGESTED)
@@ -394,7 +395,9 @@ enum nx_code nx_run_ingest(struct nx_run *run, struct nx_err *err)
     rc = finish(run, err);
     if (rc != NX_OK || run->tables.count == 0)
         return rc;
-    rc = ingest_tables(run, err);
+    rc = ingest_tables(run, &why);
+    if (rc != NX_OK && err)
+        *err = why;
     if (rc == NX_OK) {
         atomic_fetch_add_explicit(&engine->counters.runs, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&engine->counters.run_bytes, run->tables.written_bytes,

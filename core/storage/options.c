@@ -54,8 +54,8 @@ static const struct option table[] = {
     {FIELD(bloom_bits_per_key), 0, 32, false, false, nothing_more},
     {FIELD(level_fanout), 2, 20, false, true, wake_compaction},
     {FIELD(sync_interval_ms), 1, 60000, false, false, wake_sync},
-    {FIELD(compression), NX_COMPRESS_NONE, NX_COMPRESS_ZSTD, false, false, nothing_more},
-    {FIELD(bottom_compression), NX_COMPRESS_NONE, NX_COMPRESS_ZSTD, false, false, nothing_more},
+    {FIELD(compression), NX_COMPRESS_NONE, NX_COMPRESS_ZSTD, false, true, nothing_more},
+    {FIELD(bottom_compression), NX_COMPRESS_NONE, NX_COMPRESS_ZSTD, false, true, nothing_more},
 };
 #undef FIELD
 

@@ -78,8 +78,9 @@ NX_API enum nx_code nx_engine_close(struct nx_engine *engine, struct nx_err *err
  * Change an option of an open engine, by its name in struct nx_engine_options: memtable_bytes (up
  * to what it was at the open), cache_bytes, block_bytes, table_bytes, bloom_bits_per_key,
  * level_fanout, sync_interval_ms, compression, bottom_compression. It holds for what is written
- * from now on; a smaller cache at once. table_bytes and level_fanout wait for a compaction that is
- * under way. NX_ENOTFOUND, NX_EINVAL; NX_EUNSUPPORTED for one that is fixed by the open.
+ * from now on; a smaller cache at once. table_bytes, level_fanout and the compressions wait for a
+ * compaction that is under way. NX_ENOTFOUND, NX_EINVAL; NX_EUNSUPPORTED for one that is fixed by
+ * the open.
  */
 NX_API enum nx_code nx_engine_set_option(struct nx_engine *engine, const char *name, uint64_t value,
                                          struct nx_err *err);

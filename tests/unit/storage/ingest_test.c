@@ -460,6 +460,30 @@ static void after_a_failure_the_same_run_can_be_tried_again(void **state)
     assert_keys(f, NULL, "a b ");
 }
 
+/* The sequence that it took is in no table, and in no log once that has been left behind. */
+static void a_failed_ingest_leaves_a_sequence_that_snapshots_can_have(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_snapshot_info info;
+    struct nx_run *run;
+
+    engine_open(f);
+    engine_put(f, "a", "1");
+    engine_flush(f);
+    run = begin(f);
+    add(run, "b", "2");
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_DATASYNC, .glob = "*.wal"});
+    assert_int_equal(nx_run_ingest(run, NULL), NX_EIO);
+    nx_run_free(run);
+    assert_int_equal(nx_engine_snapshot_make(f->engine, "n", 1, &info, NULL), NX_OK);
+    engine_power_loss(f, 1);
+    engine_open(f);
+    assert_keys(f, NULL, "a ");
+    assert_int_equal(nx_engine_snapshot_find(f->engine, "n", 1, &info, NULL), NX_OK);
+    ingest_keys(f, "b", "3");
+    assert_keys(f, NULL, "a b ");
+}
+
 static void a_full_disk_refuses_a_run(void **state)
 {
     struct engine_fixture *f = *state;
@@ -505,6 +529,7 @@ int main(void)
         ON_SIM(an_engine_for_reading_takes_none),
         cmocka_unit_test(any_call_of_an_ingest_may_fail),
         ON_FAULT(after_a_failure_the_same_run_can_be_tried_again),
+        ON_FAULT(a_failed_ingest_leaves_a_sequence_that_snapshots_can_have),
         ON_SIM(a_full_disk_refuses_a_run),
     };
 
