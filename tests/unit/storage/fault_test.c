@@ -531,6 +531,56 @@ static void damage_found_by_a_compaction_stops_commits_until_the_next_open(void 
     assert_value(f, NULL, "b", "2");
 }
 
+/* What a full disk is asked for its space, and given back, may fail as well. */
+static void any_call_about_space_may_fail_on_a_full_disk(void **state)
+{
+    bool has_hit = true;
+
+    (void)state;
+    for (uint64_t nth = 1; has_hit && nth < 60; nth++) {
+        struct engine_fixture *f;
+        char key[16], value[900];
+        int written = 0;
+        void *own;
+
+        engine_set_up_fault(&own);
+        f = own;
+        engine_open(f);
+        io_sim_set_space(f->sim, 400 << 10);
+        io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_SPACE | IO_FAULT_TRUNCATE |
+                                                              IO_FAULT_ALLOCATE,
+                                                       .nth = nth});
+        for (enum nx_code rc = NX_OK; rc == NX_OK && written < 2000; written += rc == NX_OK) {
+            numbered(written, key, value);
+            rc = engine_put_code(f, key, value, NX_BUFFERED, NULL);
+        }
+        for (int i = 1; i < written; i++)
+            remove_code(f, i, NULL);
+        has_hit = io_fault_hits(f->fault) > 0;
+        io_fault_clear(f->fault);
+        if (written > 0) {
+            numbered(0, key, value);
+            assert_value(f, NULL, key, value);
+        }
+        io_sim_set_space(f->sim, 0);
+        check_resumes(f, nth);
+        engine_tear_down(&own);
+    }
+}
+
+/* Then the error that there was is the one that is told. */
+static void an_open_that_cannot_ask_for_the_space_says_why_it_failed(void **state)
+{
+    struct engine_fixture *f = *state;
+    struct nx_err err = NX_ERR_INIT;
+
+    io_sim_set_space(f->sim, 4 << 10);
+    io_fault_add(f->fault,
+                 &(struct io_fault_rule){.ops = IO_FAULT_SPACE, .nth = 2, .times = UINT64_MAX});
+    assert_int_equal(engine_open_code(f, &err), NX_ENOSPC);
+    assert_null(strstr(err.message, "cannot be opened"));
+}
+
 static void a_small_disk_gets_small_pieces(void **state)
 {
     struct engine_fixture *f = *state;
@@ -583,6 +633,8 @@ int main(void)
         ON_FAULT(a_failed_flush_is_reported_until_one_succeeds),
         cmocka_unit_test(no_file_is_synced_again_after_it_failed),
         ON_SIM(damage_found_by_a_compaction_stops_commits_until_the_next_open),
+        cmocka_unit_test(any_call_about_space_may_fail_on_a_full_disk),
+        ON_FAULT(an_open_that_cannot_ask_for_the_space_says_why_it_failed),
         ON_SIM(a_small_disk_gets_small_pieces),
     };
 
