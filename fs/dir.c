@@ -33,6 +33,8 @@ struct listing {
     uint64_t at;           /* the cookie after which `dir` stands, 0: its start */
     struct nx_dirent next; /* borrowed from `dir` when has_next: read and not yet given */
     bool has_next;
+    bool is_over; /* its end was told at offset `end`; the picture is gone until somebody rewinds */
+    uint64_t end;
 };
 
 struct output {
@@ -175,6 +177,16 @@ static void add_snapshots(struct listing *listing, struct output *out, uint32_t 
             return;
 }
 
+/* A picture holds space that was given back since; and programs that remove what they listed, as rm
+ * -r does, keep their directory open meanwhile. */
+static void end_listing(struct listing *listing, uint64_t offset)
+{
+    nx_dir_close(listing->dir);
+    listing->dir = NULL;
+    listing->is_over = true;
+    listing->end = offset;
+}
+
 static enum nx_code fill(struct listing *listing, struct output *out, uint64_t offset,
                          struct nx_err *err)
 {
@@ -185,6 +197,9 @@ static enum nx_code fill(struct listing *listing, struct output *out, uint64_t o
         nx_dir_close(listing->dir);
         listing->dir = NULL;
     }
+    if (listing->is_over && offset == listing->end)
+        return NX_OK;
+    listing->is_over = false;
     if (special && !add_special(listing, out, offset == 0 ? 0 : (unsigned)(offset - SPECIAL_FIRST)))
         return NX_OK;
     if (snapshots_is_folder(listing->base.ino)) {
@@ -194,7 +209,11 @@ static enum nx_code fill(struct listing *listing, struct output *out, uint64_t o
     if (magic_is(listing->base.ino))
         return NX_OK; /* the folder that is not there yet: empty */
     rc = stand_after(listing, special ? 0 : offset, err);
-    return rc == NX_OK ? add_entries(listing, out, err) : rc;
+    if (rc == NX_OK)
+        rc = add_entries(listing, out, err);
+    if (rc == NX_OK && offset != 0 && out->used == 0 && !listing->has_next)
+        end_listing(listing, offset);
+    return rc;
 }
 
 static void answer_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *file,

@@ -76,10 +76,12 @@ bool compact_pick_amid(const struct levels *levels, uint64_t table_bytes, uint32
 /* What brings deletions down to what they delete, one table at a time: space comes back. False when
  * only the last level has any. */
 bool compact_pick_deletions(const struct levels *levels, struct compaction *out);
-/* A table of a number below `before` with anything above it, the lowest level first, to be
+/* The tables below level 0, and a job for the i-th, those of the lowest level first: to be
  * rewritten in its place without what the levels above hide. Unlike a merge it needs no more room
- * than one table takes, so it is what a full disk has room for. */
-bool compact_pick_purge(const struct levels *levels, uint64_t before, struct compaction *out);
+ * than what stays of one table, so it is what a full disk has room for. False when nothing is above
+ * it. */
+size_t compact_purge_count(const struct levels *levels);
+bool compact_pick_purge(const struct levels *levels, size_t i, struct compaction *out);
 /* One step of bringing all of [begin, end] (empty: infinite) to the bottom; false when it is there.
  */
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,
@@ -105,5 +107,10 @@ bool compact_pick_reclaim(const struct levels *levels, const struct compact_recl
 enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
                          const struct compaction *job, struct compact_result *out,
                          struct nx_err *err);
+
+/* How much of the table of a purge would go, in thousandths of its keys and values. Writes nothing.
+ */
+enum nx_code compact_gain(const struct compact_env *env, const struct levels *levels,
+                          const struct compaction *job, unsigned *out, struct nx_err *err);
 
 #endif

@@ -404,26 +404,32 @@ static bool has_above(const struct levels *levels, unsigned l, const struct tabl
     return false;
 }
 
-bool compact_pick_purge(const struct levels *levels, uint64_t before, struct compaction *out)
+size_t compact_purge_count(const struct levels *levels)
 {
-    *out = (struct compaction){0};
-    for (unsigned l = BOTTOM; l > 0; l--) {
-        const struct level *level = &levels->level[l];
+    size_t count = 0;
 
-        for (size_t i = 0; i < level->count; i++) {
-            if (table_props(level->tables[i])->number >= before ||
-                !has_above(levels, l, level->tables[i]))
-                continue;
-            *out = (struct compaction){.from = l, .to = l, .is_purge = true};
-            out->counts[l] = 1;
-            out->inputs = malloc(sizeof(struct table *));
-            if (!out->inputs)
-                return false; /* it is asked again later */
-            out->inputs[out->count++] = level->tables[i];
-            return true;
-        }
-    }
-    return false;
+    for (unsigned l = BOTTOM; l > 0; l--)
+        count += levels->level[l].count;
+    return count;
+}
+
+bool compact_pick_purge(const struct levels *levels, size_t i, struct compaction *out)
+{
+    unsigned l = BOTTOM;
+    struct table *table;
+
+    for (; i >= levels->level[l].count; l--)
+        i -= levels->level[l].count;
+    table = levels->level[l].tables[i];
+    *out = (struct compaction){.from = l, .to = l, .is_purge = true};
+    if (!has_above(levels, l, table))
+        return false;
+    out->inputs = malloc(sizeof *out->inputs);
+    if (!out->inputs)
+        return false; /* it is asked again later */
+    out->inputs[out->count++] = table;
+    out->counts[l] = 1;
+    return true;
 }
 
 bool compact_pick_range(const struct levels *levels, struct nx_slice begin, struct nx_slice end,

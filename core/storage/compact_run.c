@@ -37,6 +37,8 @@ struct rewrite {
     struct source *above;          /* owned: likewise, their entries; else NULL */
     struct compact_output output;
     struct nx_buf last_key;
+    bool counts; /* writes nothing */
+    uint64_t kept_bytes, hidden_bytes;
     size_t last_strip; /* of the entry before, of the same key */
     bool has_last;
 };
@@ -207,7 +209,8 @@ static enum nx_code consider(struct rewrite *r, const struct entry *entry, struc
     }
     hidden = is_hidden(r, entry, same_key, strip);
     r->last_strip = strip;
-    if (rc != NX_OK || hidden)
+    *(hidden ? &r->hidden_bytes : &r->kept_bytes) += entry->key.len + entry->value.len;
+    if (rc != NX_OK || hidden || r->counts)
         return rc;
     if (may_forget_sequence(r, entry, strip))
         kept.sequence = 0;
@@ -243,7 +246,7 @@ static enum nx_code rewrite_run(struct rewrite *r, struct source **sources, size
     if (rc == NX_OK)
         rc = merge_all(r, in, err);
     source_close(in);
-    if (rc == NX_OK)
+    if (rc == NX_OK && !r->counts)
         rc = compact_output_finish(&r->output, out, err);
     return rc;
 }
@@ -389,36 +392,60 @@ static enum nx_code open_above(struct rewrite *r, const struct levels *levels,
     return rc;
 }
 
-enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
-                         const struct compaction *job, struct compact_result *out,
-                         struct nx_err *err)
+static enum nx_code run(struct rewrite *r, const struct levels *levels,
+                        const struct compaction *job, struct compact_result *out,
+                        struct nx_err *err)
 {
     struct source **sources = calloc(job->count + 1, sizeof(struct source *));
     struct level runs[NX_LEVELS];
     uint64_t read_bytes = 0;
     size_t count = 0;
-    struct rewrite r;
     enum nx_code rc;
 
-    *out = (struct compact_result){0};
     if (!sources)
         return nx_fail_nomem(err);
-    rc = rewrite_init(&r, env, job->to, env->table_bytes, err);
-    r.below = levels;
-    r.nothing_below = !reaches_below(levels, job);
-    if (rc == NX_OK)
-        rc = collect_ranges(&r, job, &read_bytes, err);
+    r->below = levels;
+    r->nothing_below = !reaches_below(levels, job);
+    rc = collect_ranges(r, job, &read_bytes, err);
     if (rc == NX_OK && job->is_purge)
-        rc = open_above(&r, levels, job, err);
+        rc = open_above(r, levels, job, err);
     if (rc == NX_OK)
         rc = open_inputs(job, runs, sources, &count, err);
     if (rc == NX_OK)
-        rc = rewrite_run(&r, sources, count, out, err);
+        rc = rewrite_run(r, sources, count, out, err);
     else
         close_sources(sources, count);
     if (rc == NX_OK)
         out->read_bytes = read_bytes;
-    rewrite_fini(&r);
     free(sources);
+    return rc;
+}
+
+enum nx_code compact_run(const struct compact_env *env, const struct levels *levels,
+                         const struct compaction *job, struct compact_result *out,
+                         struct nx_err *err)
+{
+    struct rewrite r;
+    enum nx_code rc = rewrite_init(&r, env, job->to, env->table_bytes, err);
+
+    *out = (struct compact_result){0};
+    if (rc == NX_OK)
+        rc = run(&r, levels, job, out, err);
+    rewrite_fini(&r);
+    return rc;
+}
+
+enum nx_code compact_gain(const struct compact_env *env, const struct levels *levels,
+                          const struct compaction *job, unsigned *out, struct nx_err *err)
+{
+    struct compact_result nothing = {0};
+    struct rewrite r;
+    enum nx_code rc = rewrite_init(&r, env, job->to, env->table_bytes, err);
+
+    r.counts = true;
+    if (rc == NX_OK)
+        rc = run(&r, levels, job, &nothing, err);
+    *out = (unsigned)(r.hidden_bytes * 1000 / (r.hidden_bytes + r.kept_bytes + 1));
+    rewrite_fini(&r);
     return rc;
 }

@@ -9,8 +9,11 @@
 
 enum {
     RETRY_MS = 250,
-    RETRY_DOUBLINGS = 5,
-    PURGES_A_TRY = 8 /* on a full disk, between two tries of what it had no room for */
+    RETRY_DOUBLINGS = 3,
+    PURGES_A_TRY = 8,      /* on a full disk, between two tries of what it had no room for */
+    PURGE_CANDIDATES = 16, /* tables that are looked at for one to purge */
+    PURGE_WORTH = 125,     /* thousandths of a table: with less to win it is left alone */
+    PURGE_ENOUGH = 900     /* with so much nobody looks for a better one */
 };
 
 static enum nx_code pause_merge(void *arg, struct nx_err *err);
@@ -201,21 +204,57 @@ static bool pick_deletions(struct nx_engine *engine, const struct levels *levels
     return false;
 }
 
-/* With no room for a merge, tables lose one by one what deletions above hide; each once for what is
- * above it now. */
+static enum nx_code pause_count(void *arg, struct nx_err *err)
+{
+    struct nx_engine *engine = arg;
+
+    return atomic_load_explicit(&engine->is_closing, memory_order_relaxed)
+               ? nx_fail(err, NX_ECANCELED, "the compaction was stopped")
+               : NX_OK;
+}
+
+/* Of the next tables in turn the one of which most is hidden; what cannot be read is passed over.
+ */
+static unsigned find_purge(struct nx_engine *engine, const struct levels *levels,
+                           struct compact_env *env, struct compaction *best)
+    NX_REQUIRES(engine->compact_mu)
+{
+    size_t count = compact_purge_count(levels);
+    unsigned most = PURGE_WORTH;
+
+    env->pause = pause_count;
+    for (size_t n = 0; n < count && n < PURGE_CANDIDATES && most < PURGE_ENOUGH; n++) {
+        struct compaction job;
+        unsigned gain;
+
+        engine->purge_turn = (engine->purge_turn + 1) % count;
+        if (!compact_pick_purge(levels, engine->purge_turn, &job))
+            continue;
+        if (compact_gain(env, levels, &job, &gain, NULL) == NX_OK && gain > most) {
+            compaction_fini(best);
+            *best = job;
+            most = gain;
+        } else {
+            compaction_fini(&job);
+        }
+    }
+    return most;
+}
+
+/* With no room for a merge, tables lose one by one what is hidden above. */
 static bool pick_purge(struct nx_engine *engine, const struct levels *levels,
                        struct compaction *out) NX_REQUIRES(engine->compact_mu)
 {
-    const struct level *newest = &levels->level[0];
+    struct nx_buf snapshots NX_CLEANUP(nx_buf_fini) = NX_BUF_INIT;
+    struct compact_env env;
 
     *out = (struct compaction){0};
-    if (!atomic_load(&engine->is_reclaiming) || engine->purges == PURGES_A_TRY) {
+    if (engine->purges == PURGES_A_TRY) {
         engine->purges = 0;
         return false;
     }
-    if (newest->count > 0 && table_props(newest->tables[0])->number >= engine->purge_before)
-        engine->purge_before = atomic_load(&engine->next_table);
-    if (!compact_pick_purge(levels, engine->purge_before, out))
+    if (engine_compact_env(engine, &snapshots, &env, NULL) != NX_OK ||
+        find_purge(engine, levels, &env, out) == PURGE_WORTH)
         return false;
     engine->purges++;
     return true;
@@ -277,8 +316,8 @@ static enum nx_code compact_once(struct nx_engine *engine, bool *idle, struct nx
     }
     read_view_release(&view);
     nx_mutex_unlock(&engine->compact_mu);
-    if (!purges)
-        set_stuck(engine, rc == NX_ENOSPC);
+    if (!purges) /* one that was stopped made way for a flush that had no room */
+        set_stuck(engine, rc == NX_ENOSPC || rc == NX_ECANCELED);
     return rc;
 }
 
@@ -305,7 +344,11 @@ static void report(struct nx_engine *engine, enum nx_code rc, const struct nx_er
 {
     if (rc == NX_ECORRUPT)
         engine_set_background(engine, err, true);
-    engine_disk_is_full(engine); /* tables may be gone: fill the reserve again */
+    nx_mutex_lock(&engine->state_mu);
+    if (rc == NX_OK && engine->background.code == NX_ENOSPC)
+        nx_cond_signal(&engine->flush_wake); /* tables may be gone: there may be room for it */
+    nx_mutex_unlock(&engine->state_mu);
+    engine_disk_is_full(engine); /* and to fill the reserve again */
     engine_wake_room(engine);
 }
 

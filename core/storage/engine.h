@@ -130,7 +130,7 @@ struct nx_engine {
     _Atomic uint64_t next_table;             /* number of the next table file */
     struct nx_mutex compact_mu;              /* one compaction at a time */
     struct nx_buf compact_cursor[NX_LEVELS]; /* guarded by compact_mu */
-    uint64_t purge_before;                   /* guarded by compact_mu; newer tables are purged */
+    size_t purge_turn;                       /* guarded by compact_mu; the table to look at next */
     unsigned purges;                         /* guarded by compact_mu; since a merge was tried */
     unsigned compact_from;                   /* guarded by compact_mu; level of the job that runs,
                                                 0: level 0 has to wait for its end */

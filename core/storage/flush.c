@@ -10,7 +10,7 @@
 #include "storage/engine.h"
 #include "storage/mutation.h"
 
-enum { RETRY_MS = 250, RETRY_DOUBLINGS = 5 };
+enum { RETRY_MS = 250, RETRY_DOUBLINGS = 3 };
 
 static uint64_t new_number(void *arg)
 {

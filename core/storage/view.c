@@ -123,6 +123,10 @@ void nx_snapshot_release(struct nx_snapshot *snapshot)
     else
         engine->newest_snapshot = snapshot->older;
     engine->snapshot_count--;
+    if (engine->compaction_is_stuck) { /* what it had to keep may be what there was no room for */
+        engine->table_changes++;
+        nx_cond_signal(&engine->compact_wake);
+    }
     nx_mutex_unlock(&engine->state_mu);
     free(snapshot);
 }

@@ -230,23 +230,40 @@ static void a_range_hides_what_is_older_and_goes_at_the_bottom(void **state)
     end(&f);
 }
 
-/* Rewrite a table of a number below `before` without what lies above it: one of level `l`. */
-static const char *purge(struct fixture *f, uint64_t before, unsigned l)
+static void pick_purge(struct fixture *f, size_t i, struct compaction *job)
+{
+    assert_true(i < compact_purge_count(&f->levels));
+    assert_true(compact_pick_purge(&f->levels, i, job));
+    assert_int_equal(job->count, 1);
+    assert_int_equal(job->from, job->to);
+}
+
+/* Rewrite the i-th table that could be, without what lies above it. */
+static const char *purge(struct fixture *f, size_t i)
 {
     struct compaction job;
     struct compact_result result;
     struct nx_err err = NX_ERR_INIT;
     const char *text;
 
-    assert_true(compact_pick_purge(&f->levels, before, &job));
-    assert_int_equal(job.count, 1);
-    assert_int_equal(job.to, l);
+    pick_purge(f, i, &job);
     if (compact_run(&f->env, &f->levels, &job, &result, &err) != NX_OK)
         fail_msg("%s", err.message);
     text = dump(&result);
     compact_result_fini(&result);
     compaction_fini(&job);
     return text;
+}
+
+static unsigned gain(struct fixture *f, size_t i)
+{
+    struct compaction job;
+    unsigned permille;
+
+    pick_purge(f, i, &job);
+    assert_int_equal(compact_gain(&f->env, &f->levels, &job, &permille, NULL), NX_OK);
+    compaction_fini(&job);
+    return permille;
 }
 
 static void a_purge_leaves_out_what_is_hidden_above_and_adds_nothing(void **state)
@@ -258,11 +275,11 @@ static void a_purge_leaves_out_what_is_hidden_above_and_adds_nothing(void **stat
     flush_to(&f, 6, "a1=x b2=x c3=x e4=x f5=x g6=x");
     flush_to(&f, 3, "b10 d11=new");
     flush_to(&f, 0, "c12=new e-f@13");
-    assert_string_equal(purge(&f, UINT64_MAX, 6), "a0=x f0=x g0=x");
+    assert_string_equal(purge(&f, 0), "a0=x f0=x g0=x");
     set_snapshots(&f, 1, 2, 0); /* sees a1 and b2 */
-    assert_string_equal(purge(&f, UINT64_MAX, 6), "a0=x b0=x f5=x g6=x");
+    assert_string_equal(purge(&f, 0), "a0=x b0=x f5=x g6=x");
     set_snapshots(&f, 2, 2, 10); /* and this one all but b2 */
-    assert_string_equal(purge(&f, UINT64_MAX, 6), "a0=x b0=x c3=x e4=x f5=x g6=x");
+    assert_string_equal(purge(&f, 0), "a0=x b0=x c3=x e4=x f5=x g6=x");
     end(&f);
 }
 
@@ -275,25 +292,28 @@ static void a_purge_keeps_deletions_that_hide_what_is_below(void **state)
     flush_to(&f, 4, "a5 b6 c7=y k-n@8");
     flush_to(&f, 6, "a1=x b2=x m3=x");
     flush_to(&f, 0, "a9=z c10");
-    assert_string_equal(purge(&f, 2, 4), "b6- k-n@8"); /* a9 hides what a5 did */
+    assert_string_equal(purge(&f, 1), "b6- k-n@8"); /* a9 hides what a5 did */
     end(&f);
 }
 
-static void each_table_with_something_above_is_purged_once(void **state)
+static void what_a_purge_would_win_is_known_before(void **state)
 {
     struct compaction job;
     struct fixture f;
 
     (void)state;
     begin(&f);
-    flush_to(&f, 6, "m1=x");
+    flush_to(&f, 6, "m1=x n2=x");
     flush_to(&f, 0, "a2=x b3=y");
-    assert_false(compact_pick_purge(&f.levels, UINT64_MAX, &job)); /* nothing above */
-    flush_to(&f, 3, "m3=y n4");
-    assert_true(compact_pick_purge(&f.levels, 2, &job));
-    assert_int_equal(job.from, 6);
-    compaction_fini(&job);
-    assert_false(compact_pick_purge(&f.levels, 1, &job)); /* its number is not below */
+    assert_int_equal(compact_purge_count(&f.levels), 1);
+    assert_false(compact_pick_purge(&f.levels, 0, &job)); /* nothing above */
+    flush_to(&f, 3, "m3=y o4");
+    assert_int_equal(compact_purge_count(&f.levels), 2);
+    assert_in_range(gain(&f, 0), 300, 500);
+    flush_to(&f, 0, "m-p@9");
+    assert_in_range(gain(&f, 0), 750, 1000);
+    assert_in_range(gain(&f, 1), 750, 1000);
+    assert_string_equal(purge(&f, 0), ""); /* which needs no room at all */
     end(&f);
 }
 
@@ -702,7 +722,7 @@ int main(void)
         cmocka_unit_test(a_range_hides_what_is_older_and_goes_at_the_bottom),
         cmocka_unit_test(a_purge_leaves_out_what_is_hidden_above_and_adds_nothing),
         cmocka_unit_test(a_purge_keeps_deletions_that_hide_what_is_below),
-        cmocka_unit_test(each_table_with_something_above_is_purged_once),
+        cmocka_unit_test(what_a_purge_would_win_is_known_before),
         cmocka_unit_test(outputs_are_cut_where_keys_change_and_ranges_with_them),
         cmocka_unit_test(nothing_in_gives_nothing_out),
         cmocka_unit_test(only_the_last_level_has_its_own_compression),
