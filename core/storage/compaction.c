@@ -117,7 +117,7 @@ static enum nx_code run_job(struct nx_engine *engine, const struct levels *level
     bool move = may_move(engine, job);
     enum nx_code rc;
 
-    engine->compact_from = job->from;
+    engine->compact_from = job->is_purge ? 0 : job->from; /* a purge is for want of room */
     rc = move ? move_tables(engine, job, err) : merge_tables(engine, levels, job, err);
     latency_end(&engine->latency[NX_LATENCY_COMPACTION], engine->io, begin);
     if (rc == NX_OK && (job->from == 0 || job->is_drain) && !move)
@@ -145,7 +145,10 @@ static enum nx_code run_level0_amid(struct nx_engine *engine, struct nx_err *err
     }
     read_view_release(&view);
     engine->compact_from = from;
-    return rc;
+    if (rc != NX_ENOSPC)
+        return rc;
+    engine->compact_from = 0; /* but the job around it may have room, and make some */
+    return NX_OK;
 }
 
 /* Called by the thread that runs the job, so with compact_mu held. */
