@@ -568,6 +568,36 @@ static void any_call_about_space_may_fail_on_a_full_disk(void **state)
     }
 }
 
+/* The log has no room, and what should give it some does not work either. */
+static void a_reserve_that_fails_when_it_is_needed_costs_no_more_than_room(void **state)
+{
+    struct engine_fixture *f = *state;
+    char key[16], value[900];
+    bool is_full = false;
+
+    engine_open(f);
+    for (int i = 0; i < 100; i++) {
+        numbered(i, key, value);
+        engine_put(f, key, value);
+    }
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_ALLOCATE,
+                                                   .glob = "*.wal",
+                                                   .times = UINT64_MAX,
+                                                   .action = IO_FAULT_ENOSPC});
+    for (int i = 1; i < 100 && !is_full; i++) /* the log asks the reserve for room, in vain */
+        for (int k = 0; k < 20 && !is_full; k++)
+            is_full = remove_code(f, i, NULL) == NX_ENOSPC;
+    assert_true(is_full);
+    io_fault_add(f->fault, &(struct io_fault_rule){.ops = IO_FAULT_TRUNCATE | IO_FAULT_SPACE,
+                                                   .times = UINT64_MAX});
+    assert_int_equal(remove_code(f, 0, NULL), NX_ENOSPC);
+    assert_int_equal(engine_put_code(f, "more", "", NX_SYNC, NULL), NX_ENOSPC);
+    numbered(0, key, value);
+    assert_value(f, NULL, key, value);
+    io_fault_clear(f->fault);
+    check_resumes(f, 0);
+}
+
 /* Then the error that there was is the one that is told. */
 static void an_open_that_cannot_ask_for_the_space_says_why_it_failed(void **state)
 {
@@ -634,6 +664,7 @@ int main(void)
         cmocka_unit_test(no_file_is_synced_again_after_it_failed),
         ON_SIM(damage_found_by_a_compaction_stops_commits_until_the_next_open),
         cmocka_unit_test(any_call_about_space_may_fail_on_a_full_disk),
+        ON_FAULT(a_reserve_that_fails_when_it_is_needed_costs_no_more_than_room),
         ON_FAULT(an_open_that_cannot_ask_for_the_space_says_why_it_failed),
         ON_SIM(a_small_disk_gets_small_pieces),
     };
