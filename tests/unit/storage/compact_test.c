@@ -310,7 +310,7 @@ static void what_a_purge_would_win_is_known_before(void **state)
     flush_to(&f, 3, "m3=y o4");
     assert_int_equal(compact_purge_count(&f.levels), 2);
     assert_in_range(gain(&f, 0), 300, 500);
-    flush_to(&f, 0, "m-p@9");
+    flush_to(&f, 1, "m-p@9");
     assert_in_range(gain(&f, 0), 750, 1000);
     assert_in_range(gain(&f, 1), 750, 1000);
     assert_string_equal(purge(&f, 0), ""); /* which needs no room at all */
