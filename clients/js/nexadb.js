@@ -81,17 +81,20 @@
       return answer;
     }
 
+    /** The error of an answer that was to be a stream. */
+    async #refusal(response) {
+      const text = await this.#guard(() => response.text());
+      try {
+        return fromAnswer(response.status, JSON.parse(text));
+      } catch {
+        return fromAnswer(response.status, text); // not JSON: the text is the message
+      }
+    }
+
     /** The documents of an NDJSON answer, one at a time. */
     async *stream(method, path, body) {
       const response = await this.#send(method, path, body, 'application/x-ndjson');
-      if (!response.ok) {
-        const text = await this.#guard(() => response.text());
-        let answer = text;
-        try {
-          answer = JSON.parse(text);
-        } catch { /* not JSON */ }
-        throw fromAnswer(response.status, answer);
-      }
+      if (!response.ok) throw await this.#refusal(response);
       const decoder = new TextDecoder();
       let rest = '';
       for await (const chunk of response.body) {
@@ -106,14 +109,7 @@
     async *events(path, lastId, signal) {
       const headers = { ...this.headers, Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': lastId } : {}) };
       const response = await this.#guard(() => this.fetch(this.base + path, { headers, signal }));
-      if (!response.ok) {
-        const text = await this.#guard(() => response.text());
-        let answer = text;
-        try {
-          answer = JSON.parse(text);
-        } catch { /* not JSON */ }
-        throw fromAnswer(response.status, answer);
-      }
+      if (!response.ok) throw await this.#refusal(response);
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
       for (let rest = ''; ;) {

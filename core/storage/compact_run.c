@@ -37,10 +37,10 @@ struct rewrite {
     struct source *above;          /* owned: likewise, their entries; else NULL */
     struct compact_output output;
     struct nx_buf last_key;
-    bool counts; /* writes nothing */
-    uint64_t kept_bytes, hidden_bytes;
     size_t last_strip; /* of the entry before, of the same key */
     bool has_last;
+    bool counts;                       /* only these; nothing is written */
+    uint64_t kept_bytes, hidden_bytes; /* keys and values */
 };
 
 static enum nx_code rewrite_init(struct rewrite *r, const struct compact_env *env, unsigned to,

@@ -170,3 +170,20 @@ def test_what_was_acknowledged_survives_kill_9_in_the_middle_of_writes(mounts, t
     for name in os.listdir(mount.path / "c"):
         text = (mount.path / "c" / name).read_text()
         assert text == "" or json.loads(text)
+
+
+def test_a_directory_that_was_listed_to_its_end_keeps_nothing_that_is_removed(users):
+    """rm -r keeps the directory open that it empties; a picture of it would keep the space too."""
+    def snapshots():
+        return json.loads((users.path / ".stats").read_text())["engine"]["snapshots"]
+
+    before = snapshots()
+    fd = os.open(users.path / "users", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        names = set(os.listdir(fd))
+        assert "alice.json" in names and snapshots() == before
+        (users.path / "users/later.json").write_text("{}\n")
+        assert set(os.listdir(fd)) == names | {"later.json"}  # which begins again
+        assert snapshots() == before
+    finally:
+        os.close(fd)
